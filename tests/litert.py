@@ -1,0 +1,181 @@
+#!/usr/bin/env python3
+"""Runs `.tflite` models in the real LiteRT interpreter, for tests written in Rust.
+
+    python tests/litert.py --resolver reference MODEL.tflite INPUTS.npz OUTPUTS.npz
+    python tests/litert.py --check MODEL.tflite...
+
+INPUTS.npz holds `input_0`, `input_1`, ... in the order of the model's inputs and in its types; the first axis of each
+counts samples, the rest is the model's whole input shape, batch included. OUTPUTS.npz gets `output_0`, ... in the same
+layout. A sample shape other than the model's resizes the model's inputs first, so a dynamic batch can have any size.
+
+`--check` loads, allocates and invokes each model with both resolvers, and prints its inputs and outputs.
+
+Needs only `ai-edge-litert` and `numpy` (versions in tests/fixtures/requirements.txt).
+"""
+
+import argparse
+import io
+import os
+import sys
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+RESOLVERS = {
+    # The reference kernels: what Burnlite is compared with, bit for bit.
+    "reference": OpResolverType.BUILTIN_REF,
+    # What a user gets: optimized kernels and the XNNPACK delegate.
+    "default": OpResolverType.AUTO,
+}
+
+Details = dict[str, Any]
+
+
+class Failure(Exception):
+    """A problem with the caller's files, told in one line."""
+
+
+def load(model: bytes, resolver: str) -> Interpreter:
+    """The interpreter of a model with its tensors allocated."""
+    interpreter = Interpreter(model_content=model, experimental_op_resolver_type=RESOLVERS[resolver])
+    interpreter.allocate_tensors()
+    return interpreter
+
+
+def run(interpreter: Interpreter, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The outputs for every sample, stacked along a new first axis."""
+    inputs_of_graph = prepare(interpreter, inputs)
+    outputs_of_graph = [detail["index"] for detail in interpreter.get_output_details()]
+    outputs: list[np.ndarray] = []
+    for sample, values in enumerate(zip(*inputs)):
+        for index, value in zip(inputs_of_graph, values):
+            interpreter.set_tensor(index, value)
+        interpreter.invoke()
+        results = [interpreter.get_tensor(index) for index in outputs_of_graph]
+        # Only now are the shapes of dynamic outputs known.
+        outputs = outputs or [np.empty((len(inputs[0]), *result.shape), result.dtype) for result in results]
+        for output, result in zip(outputs, results):
+            output[sample] = result
+    return outputs
+
+
+def prepare(interpreter: Interpreter, inputs: Sequence[np.ndarray]) -> list[int]:
+    """Checks the samples against the model's inputs, resizes these where shapes differ; the inputs' tensor indices."""
+    details = interpreter.get_input_details()
+    if len(inputs) != len(details):
+        raise Failure(f"the model has {len(details)} inputs, found {len(inputs)} arrays")
+    if any(array.ndim == 0 or len(array) == 0 for array in inputs):
+        raise Failure("found an input without samples, expected at least one along the first axis")
+    resized = False
+    for number, (array, detail) in enumerate(zip(inputs, details)):
+        if array.dtype != detail["dtype"]:
+            raise Failure(f"input_{number} is {array.dtype}, expected {np.dtype(detail['dtype'])}")
+        if len(array) != len(inputs[0]):
+            raise Failure(f"input_{number} has {len(array)} samples, expected {len(inputs[0])} as input_0")
+        if array.shape[1:] != tuple(detail["shape"]):
+            interpreter.resize_tensor_input(detail["index"], array.shape[1:])
+            resized = True
+    if resized:
+        interpreter.allocate_tensors()
+    return [detail["index"] for detail in details]
+
+
+def read_npz(path: Path, prefix: str) -> list[np.ndarray]:
+    """The arrays `<prefix>_0`, `<prefix>_1`, ... of a file."""
+    with np.load(path, allow_pickle=False) as arrays:
+        names = [f"{prefix}_{number}" for number in range(len(arrays.files))]
+        missing = [name for name in names if name not in arrays.files]
+        if missing or not names:
+            raise Failure(f"{path} holds {', '.join(arrays.files) or 'nothing'}, expected {prefix}_0, {prefix}_1, ...")
+        return [arrays[name] for name in names]
+
+
+def pack_npz(arrays: Mapping[str, np.ndarray], compression: int = zipfile.ZIP_STORED) -> bytes:
+    """The `.npz` file of named arrays; unlike `numpy.savez`, the same arrays always give the same bytes."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", compression, compresslevel=9) as archive:
+        for name, array in arrays.items():
+            entry = io.BytesIO()
+            np.lib.format.write_array(entry, np.ascontiguousarray(array), version=(1, 0), allow_pickle=False)
+            info = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
+            info.create_system = 3
+            info.compress_type = compression
+            archive.writestr(info, entry.getvalue())
+    return file.getvalue()
+
+
+def write(path: Path, content: bytes) -> None:
+    """Writes a file whole or not at all: beside it first, then renamed."""
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(content)
+    os.replace(part, path)
+
+
+def describe(detail: Details) -> str:
+    """One line about an input or an output: type, shape with -1 for a free axis, name, scale and zero point."""
+    scale, zero_point = detail["quantization"]
+    quantization = f" scale {scale:g} zero point {zero_point}" if scale else ""
+    shape = list(map(int, detail["shape_signature"]))
+    return f"{np.dtype(detail['dtype'])} {shape} {detail['name']!r}{quantization}"
+
+
+def check(path: Path) -> bool:
+    """Invokes a model on zeros with each resolver and prints what it found; whether all went well."""
+    model = path.read_bytes()
+    passed = True
+    for number, resolver in enumerate(RESOLVERS):
+        try:
+            interpreter = load(model, resolver)
+            inputs = [np.zeros((1, *d["shape"]), d["dtype"]) for d in interpreter.get_input_details()]
+            run(interpreter, inputs)
+        except (ValueError, RuntimeError) as error:
+            print(f"{path}: {resolver} resolver: FAILED: {one_line(error)}")
+            passed = False
+            continue
+        print(f"{path}: {resolver} resolver: ok")
+        if number == 0:
+            for kind, details in ("input", interpreter.get_input_details()), ("output", interpreter.get_output_details()):
+                for index, detail in enumerate(details):
+                    print(f"  {kind}_{index}: {describe(detail)}")
+    return passed
+
+
+def one_line(error: Exception) -> str:
+    """The message of an error without line breaks."""
+    return " ".join(str(error).split())
+
+
+def parse_arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description="Run .tflite models in LiteRT.")
+    parser.add_argument("--resolver", choices=RESOLVERS, default="reference", help="which kernels (default: reference)")
+    parser.add_argument("--check", action="store_true", help="load the named models with both resolvers")
+    parser.add_argument("files", nargs="+", type=Path, help="MODEL INPUTS OUTPUTS, or with --check MODEL...")
+    arguments = parser.parse_args()
+    if not arguments.check and len(arguments.files) != 3:
+        parser.error(f"expected MODEL.tflite INPUTS.npz OUTPUTS.npz, found {len(arguments.files)} files")
+    return arguments
+
+
+def main() -> int:
+    """Runs the command line; the exit status."""
+    arguments = parse_arguments()
+    try:
+        if arguments.check:
+            return 0 if all([check(path) for path in arguments.files]) else 1
+        model, inputs, outputs = arguments.files
+        interpreter = load(model.read_bytes(), arguments.resolver)
+        results = run(interpreter, read_npz(inputs, "input"))
+        write(outputs, pack_npz({f"output_{number}": array for number, array in enumerate(results)}))
+        return 0
+    except (Failure, OSError, ValueError, RuntimeError, zipfile.BadZipFile) as error:
+        print(f"litert.py: error: {', '.join(map(str, arguments.files))}: {one_line(error)}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
