@@ -1,0 +1,180 @@
+//! What can go wrong when a model is planned or run.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use burnlite_tflite::ElementType;
+
+/// Why a model cannot be planned, or a call cannot be served.
+///
+/// Everything that depends on a file's content is found when the [`Interpreter`](crate::Interpreter) is made.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The model contradicts itself or the format.
+    #[error(transparent)]
+    Model(#[from] burnlite_tflite::Error),
+
+    /// An operator cannot be run.
+    #[error("operator {index} ({name}): {fault}")]
+    Operator {
+        /// Its index in the graph.
+        index: usize,
+        /// Its name, for example `CONV_2D`.
+        name: String,
+        /// What is wrong.
+        fault: OperatorFault,
+    },
+
+    /// A tensor is read before anything wrote it: the operators are out of order, or nothing computes it.
+    #[error("{place} reads tensor {tensor} '{name}', but no earlier operator computes it")]
+    NotComputed {
+        /// Who reads it.
+        place: String,
+        /// The tensor's index.
+        tensor: usize,
+        /// The tensor's name.
+        name: String,
+    },
+
+    /// There is no input or output with the given position, or no tensor with the given index.
+    #[error("there is no {what} {index}: the model has {count}")]
+    NoSuchTensor {
+        /// `input`, `output` or `tensor`.
+        what: &'static str,
+        /// The position asked for.
+        index: usize,
+        /// How many there are.
+        count: usize,
+    },
+
+    /// Values of another type than the tensor's were given or asked for.
+    #[error("tensor '{name}' holds {expected}, not {found}")]
+    ElementType {
+        /// The tensor's name.
+        name: String,
+        /// The tensor's type.
+        expected: ElementType,
+        /// The type that was given or asked for.
+        found: ElementType,
+    },
+
+    /// An input has another number of values than its tensor.
+    #[error("input '{name}' of shape {shape:?} takes {expected} values, not {found}")]
+    InputLength {
+        /// The tensor's name.
+        name: String,
+        /// The tensor's shape.
+        shape: Vec<usize>,
+        /// The number of values it takes.
+        expected: usize,
+        /// The number of values that were given.
+        found: usize,
+    },
+
+    /// An input cannot take the given shape.
+    #[error("input '{name}' cannot take the shape {found:?}: the model fixes {expected:?} (-1 is free)")]
+    InputShape {
+        /// The tensor's name.
+        name: String,
+        /// The shape's signature in the model.
+        expected: Vec<i32>,
+        /// The shape that was asked for.
+        found: Vec<usize>,
+    },
+
+    /// An inner tensor was asked for, but its memory is used again by others.
+    #[error("tensor '{name}' is not kept: make the interpreter with `keep_intermediates`")]
+    NotKept {
+        /// The tensor's name.
+        name: String,
+    },
+
+    /// The model's tensors do not fit into memory.
+    #[error("the model's tensors need {bytes} bytes, more than the limit of {limit}")]
+    TooLarge {
+        /// Bytes needed.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+}
+
+/// What is wrong with one operator.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OperatorFault {
+    /// There is no such operator in this runtime.
+    #[error("this runtime does not have the operator")]
+    Unknown,
+    /// The operator does not have this variant.
+    #[error("{what} is not supported")]
+    Unsupported {
+        /// The variant, in words.
+        what: String,
+    },
+    /// The element types of the operands do not go together.
+    #[error("the element types {types:?} do not go together or are not supported")]
+    Types {
+        /// The element types, inputs first.
+        types: Vec<ElementType>,
+    },
+    /// An operand that must be there is missing.
+    #[error("{what} {position} is missing")]
+    Missing {
+        /// `input` or `output`.
+        what: &'static str,
+        /// Its position.
+        position: usize,
+    },
+    /// The operator has too few or too many operands or results.
+    #[error("there are {found} {what}, but the operator takes {min} to {max}")]
+    Count {
+        /// `inputs` or `outputs`.
+        what: &'static str,
+        /// Fewest.
+        min: usize,
+        /// Most.
+        max: usize,
+        /// How many there are.
+        found: usize,
+    },
+    /// A result is a constant, an input of the model, or another operator's result.
+    #[error("the result '{tensor}' has a value already")]
+    Overwrites {
+        /// The tensor's name.
+        tensor: String,
+    },
+    /// Shapes do not go together.
+    #[error("{what}: the shape is {found:?}")]
+    Shape {
+        /// What should hold.
+        what: String,
+        /// The shape that contradicts it.
+        found: Vec<usize>,
+    },
+    /// An option has a value that makes no sense.
+    #[error("{option} is {found}, but must be {expected}")]
+    Option {
+        /// The option.
+        option: &'static str,
+        /// What it may be.
+        expected: &'static str,
+        /// What it is.
+        found: i64,
+    },
+    /// A tensor's scale or zero point is missing, not finite, negative, or not what the operator demands.
+    #[error("the quantization of tensor '{tensor}' is not usable: {reason}")]
+    Quantization {
+        /// The tensor's name.
+        tensor: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// An operand that must be known when the model is planned depends on data.
+    #[error("tensor '{tensor}' must be a constant")]
+    NotConstant {
+        /// The tensor's name.
+        tensor: String,
+    },
+}

@@ -1,0 +1,261 @@
+//! The interpreter: a planned model with memory of its own.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use burnlite_tflite::{Element, ElementType, Model, Quantization, TensorId};
+
+use crate::arena::AlignedBytes;
+use crate::error::Error;
+use crate::frame::{Place, elements_mut};
+use crate::kernels::Kernels;
+use crate::plan::Plan;
+
+/// Whose arithmetic is reproduced, where the two reference implementations of TensorFlow Lite differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Numerics {
+    /// LiteRT's reference kernels (`BUILTIN_REF`).
+    #[default]
+    LiteRt,
+    /// The reference kernels of tflite-micro. FULLY_CONNECTED requantizes in fixed point, not in double precision; the
+    /// tables of 16-bit SOFTMAX are made in single precision.
+    TfLiteMicro,
+}
+
+/// How a model is planned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InterpreterOptions {
+    /// Whose arithmetic is reproduced.
+    pub numerics: Numerics,
+    /// Which kernels run. They all give the same integers.
+    pub kernels: Kernels,
+    /// Keeps every tensor's value until the next run, for [`Interpreter::tensor`]; takes more memory.
+    pub keep_intermediates: bool,
+    /// The most memory that tensors may take, in bytes (1 GiB by default): a bound on what a hostile file can ask for.
+    pub max_arena_bytes: usize,
+}
+
+impl Default for InterpreterOptions {
+    fn default() -> Self {
+        Self {
+            numerics: Numerics::default(),
+            kernels: Kernels::default(),
+            keep_intermediates: false,
+            max_arena_bytes: 1 << 30,
+        }
+    }
+}
+
+/// Runs a model.
+///
+/// What a file can get wrong is found by [`new`](Self::new); [`invoke`](Self::invoke) then allocates nothing. A clone shares the plan and has memory of its own, so that several threads can run the same model.
+#[derive(Debug, Clone)]
+pub struct Interpreter<'m> {
+    model: &'m Model<'m>,
+    options: InterpreterOptions,
+    plan: Arc<Plan<'m>>,
+    arena: AlignedBytes,
+}
+
+/// What a model's input or output looks like.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TensorInfo<'a> {
+    /// Its name in the file.
+    pub name: &'a str,
+    /// The type of its elements.
+    pub element_type: ElementType,
+    /// Its shape as planned.
+    pub shape: &'a [usize],
+    /// How its integers stand for real numbers, where they do.
+    pub quantization: Option<&'a Quantization>,
+}
+
+impl<'m> Interpreter<'m> {
+    /// Plans the model with the input shapes of its file.
+    ///
+    /// # Errors
+    /// [`Error::Operator`] names an operator that cannot be run and says why; [`Error::NotComputed`] if operators are out
+    /// of order; [`Error::TooLarge`] if the tensors need too much memory.
+    pub fn new(model: &'m Model<'_>) -> Result<Self, Error> {
+        Self::with_options(model, &InterpreterOptions::default())
+    }
+
+    /// As [`new`](Self::new), with options.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_options(model: &'m Model<'_>, options: &InterpreterOptions) -> Result<Self, Error> {
+        let graph = model.main()?;
+        let shapes: Vec<_> = graph.inputs.iter().map(|id| graph.tensors[id.index()].shape.clone()).collect();
+        Self::with_input_shapes(model, options, &shapes)
+    }
+
+    fn with_input_shapes(
+        model: &'m Model<'m>,
+        options: &InterpreterOptions,
+        shapes: &[Vec<usize>],
+    ) -> Result<Self, Error> {
+        model.check()?;
+        let plan = Plan::new(model, shapes, options)?;
+        let arena = AlignedBytes::zeroed(plan.arena_bytes);
+        Ok(Self { model, options: options.clone(), plan: Arc::new(plan), arena })
+    }
+
+    /// Plans the model again with another shape of the given input, usually another batch. Inputs must be set again.
+    ///
+    /// # Errors
+    /// [`Error::InputShape`] where the shape contradicts the file: another rank, or another extent where the file does not
+    /// leave it open; then as [`new`](Self::new). After an error the interpreter is as before.
+    pub fn resize_input(&mut self, index: usize, shape: &[usize]) -> Result<(), Error> {
+        let id = self.input_id(index)?;
+        let tensor = &self.plan.graph.tensors[id.index()];
+        let fixed = |(dimension, extent): (usize, &usize)| match &tensor.shape_signature {
+            Some(signature) => {
+                signature[dimension] >= 0 && usize::try_from(signature[dimension]) != Ok(*extent)
+            }
+            // Without a signature nothing is said to be fixed; the plan tells whether the shapes go together.
+            None => false,
+        };
+        if shape.len() != tensor.shape.len() || shape.iter().enumerate().any(fixed) {
+            let signature =
+                || tensor.shape.iter().map(|&extent| i32::try_from(extent).unwrap_or(i32::MAX)).collect();
+            return Err(Error::InputShape {
+                name: tensor.name.clone(),
+                expected: tensor.shape_signature.clone().unwrap_or_else(signature),
+                found: shape.into(),
+            });
+        }
+        let mut shapes: Vec<_> = self.inputs().map(|input| input.shape.to_vec()).collect();
+        shapes[index] = shape.into();
+        *self = Self::with_input_shapes(self.model, &self.options, &shapes)?;
+        Ok(())
+    }
+
+    /// The model's inputs, in order.
+    pub fn inputs(&self) -> impl ExactSizeIterator<Item = TensorInfo<'_>> {
+        self.plan.graph.inputs.iter().map(|&id| self.info(id))
+    }
+
+    /// The model's outputs, in order.
+    pub fn outputs(&self) -> impl ExactSizeIterator<Item = TensorInfo<'_>> {
+        self.plan.graph.outputs.iter().map(|&id| self.info(id))
+    }
+
+    /// Bytes of memory for the tensors that are computed, exactly.
+    pub fn arena_bytes(&self) -> usize {
+        self.plan.arena_bytes
+    }
+
+    /// The elements of an input, to be written.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchTensor`]; [`Error::ElementType`] where the input holds another type.
+    pub fn input_mut<T: Element>(&mut self, index: usize) -> Result<&mut [T], Error> {
+        let id = self.input_id(index)?;
+        self.check_type::<T>(id)?;
+        match self.plan.tensors[id.index()].place {
+            Place::Arena(region) => {
+                Ok(elements_mut(&mut self.arena.as_mut_slice()[region.offset..][..region.bytes]))
+            }
+            _ => Err(Error::NoSuchTensor { what: "writable input", index, count: 0 }),
+        }
+    }
+
+    /// Sets an input. Its value stays for the next runs.
+    ///
+    /// # Errors
+    /// As [`input_mut`](Self::input_mut); [`Error::InputLength`] where the number of values is not the tensor's.
+    pub fn set_input<T: Element>(&mut self, index: usize, values: &[T]) -> Result<(), Error> {
+        self.check_input_length(index, values.len())?;
+        self.input_mut::<T>(index)?.copy_from_slice(values);
+        Ok(())
+    }
+
+    /// Runs the model.
+    ///
+    /// Results are in the outputs until the next run. Nothing is allocated.
+    ///
+    /// # Errors
+    /// [`Error::Operator`] where the values that an operator meets make no sense to it, such as an index outside a tensor;
+    /// everything else was checked when the model was planned.
+    pub fn invoke(&mut self) -> Result<(), Error> {
+        self.plan.run(self.arena.as_mut_slice())
+    }
+
+    /// The elements of an output.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchTensor`]; [`Error::ElementType`] where the output holds another type.
+    pub fn output<T: Element>(&self, index: usize) -> Result<&[T], Error> {
+        let outputs = &self.plan.graph.outputs;
+        let id = outputs.get(index).copied();
+        let id = id.ok_or(Error::NoSuchTensor { what: "output", index, count: outputs.len() })?;
+        self.check_type::<T>(id)?;
+        Ok(self.elements(id).expect("outputs are kept"))
+    }
+
+    /// The elements of any tensor: a constant, an input, an output, or, with
+    /// [`keep_intermediates`](InterpreterOptions::keep_intermediates), what lies between.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchTensor`]; [`Error::ElementType`] where the tensor holds another type; [`Error::NotKept`] where its
+    /// memory is used again.
+    pub fn tensor<T: Element>(&self, id: TensorId) -> Result<&[T], Error> {
+        let (index, count) = (id.index(), self.plan.graph.tensors.len());
+        if index >= count {
+            return Err(Error::NoSuchTensor { what: "tensor", index, count });
+        }
+        self.check_type::<T>(id)?;
+        let graph = self.plan.graph;
+        let kept =
+            self.options.keep_intermediates || graph.inputs.contains(&id) || graph.outputs.contains(&id);
+        let not_kept = || Error::NotKept { name: graph.tensors[index].name.clone() };
+        match self.plan.tensors[index].place {
+            Place::Arena(_) if !kept => Err(not_kept()),
+            _ => self.elements(id).ok_or_else(not_kept),
+        }
+    }
+
+    fn elements<T: Element>(&self, id: TensorId) -> Option<&[T]> {
+        let bytes = match self.plan.tensors[id.index()].place {
+            Place::Arena(region) => &self.arena.as_slice()[region.offset..][..region.bytes],
+            Place::Constant(index) => self.plan.constants[index].bytes(),
+            Place::Absent => return None,
+        };
+        Some(bytemuck::cast_slice(bytes))
+    }
+
+    fn info(&self, id: TensorId) -> TensorInfo<'_> {
+        let tensor = &self.plan.graph.tensors[id.index()];
+        TensorInfo {
+            name: &tensor.name,
+            element_type: tensor.element_type,
+            shape: &self.plan.tensors[id.index()].shape,
+            quantization: tensor.quantization.as_ref(),
+        }
+    }
+
+    fn input_id(&self, index: usize) -> Result<TensorId, Error> {
+        let inputs = &self.plan.graph.inputs;
+        inputs.get(index).copied().ok_or(Error::NoSuchTensor { what: "input", index, count: inputs.len() })
+    }
+
+    pub(crate) fn check_input_length(&self, index: usize, found: usize) -> Result<(), Error> {
+        let info = self.info(self.input_id(index)?);
+        let expected = info.shape.iter().product();
+        if found == expected {
+            return Ok(());
+        }
+        Err(Error::InputLength { name: info.name.into(), shape: info.shape.into(), expected, found })
+    }
+
+    fn check_type<T: Element>(&self, id: TensorId) -> Result<(), Error> {
+        let tensor = &self.plan.graph.tensors[id.index()];
+        if tensor.element_type == T::TYPE {
+            return Ok(());
+        }
+        Err(Error::ElementType { name: tensor.name.clone(), expected: tensor.element_type, found: T::TYPE })
+    }
+}

@@ -1,0 +1,23 @@
+//! Portable kernels, written so that the compiler vectorizes them.
+
+/// Products of an `i16` and an `i8` whose sum always fits 32 bits: each is at most 2^22 in magnitude.
+const BLOCK: usize = 508;
+const _: () = assert!((BLOCK as i64) << 22 <= i32::MAX as i64);
+
+/// The exact sum of products: 32-bit sums of blocks that cannot overflow, added up in 64 bits.
+pub(super) fn dot_i16(row: &[i16], weights: &[i8]) -> i64 {
+    row.chunks(BLOCK)
+        .zip(weights.chunks(BLOCK))
+        .map(|(row, weights)| {
+            let products = row.iter().zip(weights).map(|(&x, &w)| i32::from(x) * i32::from(w));
+            i64::from(products.fold(0i32, i32::wrapping_add))
+        })
+        .sum()
+}
+
+/// The sum of products, each factor less its zero point; it wraps as the reference does.
+pub(super) fn dot_i8(row: &[i8], weights: &[i8], (input_zero, weight_zero): (i32, i32)) -> i32 {
+    let products =
+        row.iter().zip(weights).map(|(&x, &w)| (i32::from(x) - input_zero) * (i32::from(w) - weight_zero));
+    products.fold(0, i32::wrapping_add)
+}

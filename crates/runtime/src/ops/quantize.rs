@@ -1,0 +1,154 @@
+//! QUANTIZE and DEQUANTIZE: between real numbers and integers, and between integers of different scales.
+
+use core::marker::PhantomData;
+
+use burnlite_tflite::ElementType;
+
+use crate::error::OperatorFault;
+use crate::fixed_point::{QuantizedMultiplier, round_half_away_f32};
+use crate::frame::{Inputs, Writable, elements_mut};
+use crate::ops::integer::{Integer, multiplier};
+use crate::plan::{Kernel, Node, Planned};
+
+/// `round(value / scale) + zero_point`, in single precision, halves away from zero, saturating (`AffineQuantize`).
+///
+/// Beyond the range of 32-bit integers, for infinities and NaN, the reference's result is undefined and differs between
+/// machines; here large values saturate and NaN is the zero point.
+pub(crate) fn quantize_slice<T: Integer>(values: &[f32], (scale, zero_point): (f32, i32), output: &mut [T]) {
+    for (q, &value) in output.iter_mut().zip(values) {
+        *q = T::saturating_from(round_half_away_f32(value / scale).saturating_add(zero_point));
+    }
+}
+
+/// `scale * (q - zero_point)`, rounded once.
+pub(crate) fn dequantize_slice<T: Integer>(
+    values: &[T],
+    (scale, zero_point): (f32, i32),
+    output: &mut [f32],
+) {
+    for (y, &q) in output.iter_mut().zip(values) {
+        *y = (f64::from(scale) * (f64::from(q.into()) - f64::from(zero_point))) as f32;
+    }
+}
+
+/// QUANTIZE: floats to integers, or integers to integers of another scale.
+pub(crate) fn plan_quantize(node: &Node<'_>) -> Result<Planned, OperatorFault> {
+    use ElementType::{Float32, Int8, Int16, Int32, UInt8};
+    let (input, output) = (node.input(0)?, node.output(0)?);
+    match (input.element_type(), output.element_type()) {
+        (Float32, Int8) => from_float::<i8>(node),
+        (Float32, UInt8) => from_float::<u8>(node),
+        (Float32, Int16) => from_float::<i16>(node),
+        (Int8, Int8) => rescale::<i8, i8>(node),
+        (Int8, UInt8) => rescale::<i8, u8>(node),
+        (Int8, Int16) => rescale::<i8, i16>(node),
+        (UInt8, Int8) => rescale::<u8, i8>(node),
+        (UInt8, UInt8) => rescale::<u8, u8>(node),
+        (UInt8, Int16) => rescale::<u8, i16>(node),
+        (Int16, Int8) => rescale::<i16, i8>(node),
+        (Int16, Int16) => rescale::<i16, i16>(node),
+        (Int16, Int32) => rescale::<i16, i32>(node),
+        (Int32, Int8) => rescale::<i32, i8>(node),
+        (Int32, Int16) => rescale::<i32, i16>(node),
+        _ => Err(node.types_fault()),
+    }
+}
+
+/// DEQUANTIZE: integers to floats.
+pub(crate) fn plan_dequantize(node: &Node<'_>) -> Result<Planned, OperatorFault> {
+    let (input, output) = (node.input(0)?, node.output(0)?);
+    match (input.element_type(), output.element_type()) {
+        (ElementType::Int8, ElementType::Float32) => to_float::<i8>(node),
+        (ElementType::UInt8, ElementType::Float32) => to_float::<u8>(node),
+        (ElementType::Int16, ElementType::Float32) => to_float::<i16>(node),
+        _ => Err(node.types_fault()),
+    }
+}
+
+fn from_float<T: Integer>(node: &Node<'_>) -> Result<Planned, OperatorFault> {
+    let parameters = node.output(0)?.scale_and_zero_point()?;
+    Ok(Planned::new(node.input(0)?.shape, Quantize::<T> { parameters, element: PhantomData }))
+}
+
+fn to_float<T: Integer>(node: &Node<'_>) -> Result<Planned, OperatorFault> {
+    let input = node.input(0)?;
+    let parameters = input.scale_and_zero_point()?;
+    Ok(Planned::new(input.shape, Dequantize::<T> { parameters, element: PhantomData }))
+}
+
+fn rescale<T: Integer, U: Integer>(node: &Node<'_>) -> Result<Planned, OperatorFault> {
+    let (input, output) = (node.input(0)?, node.output(0)?);
+    let (input_scale, input_zero_point) = input.scale_and_zero_point()?;
+    let (output_scale, output_zero_point) = output.scale_and_zero_point()?;
+    let kernel = Rescale::<T, U> {
+        multiplier: multiplier::<i32>(f64::from(input_scale) / f64::from(output_scale), &output)?,
+        input_zero_point,
+        output_zero_point,
+        elements: PhantomData,
+    };
+    Ok(Planned::new(input.shape, kernel))
+}
+
+#[derive(Debug)]
+struct Quantize<T> {
+    parameters: (f32, i32),
+    element: PhantomData<T>,
+}
+
+impl<T: Integer> Kernel for Quantize<T> {
+    fn run(&self, inputs: &Inputs<'_>, [output, ..]: &mut Writable<'_>) -> Result<(), OperatorFault> {
+        quantize_slice(inputs.get(0), self.parameters, elements_mut::<T>(output));
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+struct Dequantize<T> {
+    parameters: (f32, i32),
+    element: PhantomData<T>,
+}
+
+impl<T: Integer> Kernel for Dequantize<T> {
+    fn run(&self, inputs: &Inputs<'_>, [output, ..]: &mut Writable<'_>) -> Result<(), OperatorFault> {
+        dequantize_slice(inputs.get::<T>(0), self.parameters, elements_mut(output));
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+struct Rescale<T, U> {
+    multiplier: QuantizedMultiplier,
+    input_zero_point: i32,
+    output_zero_point: i32,
+    elements: PhantomData<(T, U)>,
+}
+
+impl<T: Integer, U: Integer> Kernel for Rescale<T, U> {
+    fn run(&self, inputs: &Inputs<'_>, [output, ..]: &mut Writable<'_>) -> Result<(), OperatorFault> {
+        for (y, &x) in elements_mut::<U>(output).iter_mut().zip(inputs.get::<T>(0)) {
+            let value = self.multiplier.apply(x.into().wrapping_sub(self.input_zero_point));
+            *y = U::saturating_from(value.saturating_add(self.output_zero_point));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_round_half_away_from_zero_and_saturate() {
+        let mut output = [0i8; 7];
+        let values = [0.25, -0.25, 0.2, 1e9, -1e30, f32::INFINITY, f32::NAN];
+        quantize_slice(&values, (0.5, 3), &mut output);
+        assert_eq!(output, [4, 2, 3, 127, -128, 127, 3]);
+    }
+
+    #[test]
+    fn integers_become_multiples_of_the_scale() {
+        let mut output = [0.0; 3];
+        dequantize_slice(&[-32_768i16, 0, 32_767], (0.1, 0), &mut output);
+        assert_eq!(output, [-3276.8, 0.0, 3276.7]);
+    }
+}

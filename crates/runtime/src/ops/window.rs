@@ -1,0 +1,123 @@
+//! Windows that slide over the height and width of an image: the geometry of convolution and pooling.
+
+use core::ops::Range;
+
+use burnlite_tflite::Padding;
+
+use crate::error::OperatorFault;
+
+/// The windows along one axis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Windows {
+    /// Extent of the image.
+    pub(crate) input: usize,
+    /// Number of windows.
+    pub(crate) output: usize,
+    /// Taps of a window.
+    pub(crate) taps: usize,
+    stride: usize,
+    dilation: usize,
+    /// Pixels of padding before the image.
+    before: usize,
+}
+
+/// How windows are laid along one axis, as the options say it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Steps {
+    pub(crate) stride: i32,
+    pub(crate) dilation: i32,
+    pub(crate) padding: Padding,
+}
+
+impl Windows {
+    /// As the format defines SAME and VALID (`ComputeOutSize`, `ComputePaddingWithOffset`): an odd pixel of padding goes
+    /// behind the image.
+    pub(crate) fn new(input: usize, taps: usize, steps: Steps) -> Result<Self, OperatorFault> {
+        let positive = |option, value: i32| match usize::try_from(value) {
+            Ok(value) if value > 0 => Ok(value),
+            _ => Err(OperatorFault::Option { option, expected: "at least 1", found: value.into() }),
+        };
+        let stride = positive("the stride", steps.stride)?;
+        let dilation = positive("the dilation", steps.dilation)?;
+        let too_large = || OperatorFault::Shape {
+            what: alloc::format!("a window of {taps} taps does not fit into an image of {input} pixels"),
+            found: [input].into(),
+        };
+        let span = taps
+            .checked_sub(1)
+            .and_then(|gaps| gaps.checked_mul(dilation)?.checked_add(1))
+            .ok_or_else(too_large)?;
+        let output = match steps.padding {
+            Padding::Same => input.div_ceil(stride),
+            _ => (input.saturating_add(stride)).checked_sub(span).ok_or_else(too_large)? / stride,
+        };
+        let needed = output.saturating_sub(1).saturating_mul(stride).saturating_add(span);
+        let before = needed.saturating_sub(input) / 2;
+        Ok(Self { input, output, taps, stride, dilation, before })
+    }
+
+    /// The taps of window `index` that lie within the image.
+    #[inline]
+    pub(crate) fn taps_inside(&self, index: usize) -> Range<usize> {
+        let start = index * self.stride;
+        let first = self.before.saturating_sub(start).div_ceil(self.dilation);
+        let end = (self.input + self.before).saturating_sub(start).div_ceil(self.dilation);
+        first.min(self.taps)..end.min(self.taps)
+    }
+
+    /// The pixel under tap `tap` of window `index`; the tap lies within the image.
+    #[inline]
+    pub(crate) fn pixel(&self, index: usize, tap: usize) -> usize {
+        index * self.stride + tap * self.dilation - self.before
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn steps(stride: i32, dilation: i32, padding: Padding) -> Steps {
+        Steps { stride, dilation, padding }
+    }
+
+    #[test]
+    fn an_odd_pixel_of_padding_goes_behind_the_image() {
+        let windows = Windows::new(6, 3, steps(2, 1, Padding::Same)).unwrap();
+        assert_eq!((windows.output, windows.before), (3, 0));
+        assert_eq!(windows.taps_inside(2), 0..2);
+        let windows = Windows::new(5, 3, steps(2, 1, Padding::Same)).unwrap();
+        assert_eq!((windows.output, windows.before), (3, 1));
+        assert_eq!(windows.taps_inside(0), 1..3);
+    }
+
+    #[test]
+    fn options_that_make_no_sense_are_refused() {
+        assert!(Windows::new(5, 3, steps(0, 1, Padding::Same)).is_err());
+        assert!(Windows::new(5, 3, steps(1, -1, Padding::Same)).is_err());
+        assert!(Windows::new(2, 5, steps(1, 1, Padding::Valid)).is_err());
+        assert!(Windows::new(5, 0, steps(1, 1, Padding::Valid)).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn taps_inside_are_those_whose_pixel_is_in_the_image(
+            input in 1usize..40, taps in 1usize..8, stride in 1i32..4, dilation in 1i32..4, same: bool
+        ) {
+            let padding = if same { Padding::Same } else { Padding::Valid };
+            let Ok(windows) = Windows::new(input, taps, steps(stride, dilation, padding)) else { return Ok(()) };
+            for index in 0..windows.output {
+                let position = |tap: usize| {
+                    (index * windows.stride + tap * windows.dilation) as i64 - windows.before as i64
+                };
+                let inside: Vec<usize> =
+                    (0..taps).filter(|&tap| (0..input as i64).contains(&position(tap))).collect();
+                prop_assert_eq!(windows.taps_inside(index).collect::<Vec<_>>(), inside.clone());
+                for tap in inside {
+                    prop_assert_eq!(windows.pixel(index, tap) as i64, position(tap));
+                }
+            }
+        }
+    }
+}
