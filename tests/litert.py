@@ -15,15 +15,17 @@ Needs only `ai-edge-litert` and `numpy` (versions in tests/fixtures/requirements
 
 import argparse
 import io
-import os
 import sys
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from ai_edge_litert.interpreter import Interpreter, OpResolverType
+try:
+    import numpy as np
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+except ImportError as error:
+    sys.exit(f"litert.py: error: {error}; install the versions of tests/fixtures/requirements.txt")
 
 RESOLVERS = {
     # The reference kernels: what Burnlite is compared with, bit for bit.
@@ -76,6 +78,8 @@ def prepare(interpreter: Interpreter, inputs: Sequence[np.ndarray]) -> list[int]
             raise Failure(f"input_{number} is {array.dtype}, expected {np.dtype(detail['dtype'])}")
         if len(array) != len(inputs[0]):
             raise Failure(f"input_{number} has {len(array)} samples, expected {len(inputs[0])} as input_0")
+        if array.ndim - 1 != len(detail["shape"]):
+            raise Failure(f"input_{number} has samples of shape {list(array.shape[1:])}, expected {shape_of(detail)}")
         if array.shape[1:] != tuple(detail["shape"]):
             interpreter.resize_tensor_input(detail["index"], array.shape[1:])
             resized = True
@@ -86,10 +90,11 @@ def prepare(interpreter: Interpreter, inputs: Sequence[np.ndarray]) -> list[int]
 
 def read_npz(path: Path, prefix: str) -> list[np.ndarray]:
     """The arrays `<prefix>_0`, `<prefix>_1`, ... of a file."""
+    if not zipfile.is_zipfile(path):
+        raise Failure(f"{path} is missing or no .npz file")
     with np.load(path, allow_pickle=False) as arrays:
         names = [f"{prefix}_{number}" for number in range(len(arrays.files))]
-        missing = [name for name in names if name not in arrays.files]
-        if missing or not names:
+        if not names or set(names) != set(arrays.files):
             raise Failure(f"{path} holds {', '.join(arrays.files) or 'nothing'}, expected {prefix}_0, {prefix}_1, ...")
         return [arrays[name] for name in names]
 
@@ -112,35 +117,38 @@ def write(path: Path, content: bytes) -> None:
     """Writes a file whole or not at all: beside it first, then renamed."""
     part = path.with_name(path.name + ".part")
     part.write_bytes(content)
-    os.replace(part, path)
+    part.replace(path)
+
+
+def shape_of(detail: Details) -> list[int]:
+    """The shape of an input or an output as the file has it, with -1 for a free axis."""
+    return list(map(int, detail["shape_signature"]))
 
 
 def describe(detail: Details) -> str:
-    """One line about an input or an output: type, shape with -1 for a free axis, name, scale and zero point."""
+    """One line about an input or an output: type, shape, name, scale and zero point."""
     scale, zero_point = detail["quantization"]
     quantization = f" scale {scale:g} zero point {zero_point}" if scale else ""
-    shape = list(map(int, detail["shape_signature"]))
-    return f"{np.dtype(detail['dtype'])} {shape} {detail['name']!r}{quantization}"
+    return f"{np.dtype(detail['dtype'])} {shape_of(detail)} {detail['name']!r}{quantization}"
 
 
 def check(path: Path) -> bool:
-    """Invokes a model on zeros with each resolver and prints what it found; whether all went well."""
-    model = path.read_bytes()
+    """Invokes a model on zeros with each resolver and prints its inputs and outputs; whether all went well."""
     passed = True
-    for number, resolver in enumerate(RESOLVERS):
+    for resolver in RESOLVERS:
         try:
-            interpreter = load(model, resolver)
-            inputs = [np.zeros((1, *d["shape"]), d["dtype"]) for d in interpreter.get_input_details()]
-            run(interpreter, inputs)
-        except (ValueError, RuntimeError) as error:
+            interpreter = load(path.read_bytes(), resolver)
+            inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
+            run(interpreter, [np.zeros((1, *detail["shape"]), detail["dtype"]) for detail in inputs])
+        except (OSError, ValueError, RuntimeError) as error:
             print(f"{path}: {resolver} resolver: FAILED: {one_line(error)}")
             passed = False
-            continue
-        print(f"{path}: {resolver} resolver: ok")
-        if number == 0:
-            for kind, details in ("input", interpreter.get_input_details()), ("output", interpreter.get_output_details()):
-                for index, detail in enumerate(details):
-                    print(f"  {kind}_{index}: {describe(detail)}")
+        else:
+            print(f"{path}: {resolver} resolver: ok")
+    if passed:
+        for kind, details in ("input", inputs), ("output", outputs):
+            for number, detail in enumerate(details):
+                print(f"  {kind}_{number}: {describe(detail)}")
     return passed
 
 
@@ -164,17 +172,18 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> int:
     """Runs the command line; the exit status."""
     arguments = parse_arguments()
+    if arguments.check:
+        checked = [check(path) for path in arguments.files]
+        return 0 if all(checked) else 1
+    model, inputs, outputs = arguments.files
     try:
-        if arguments.check:
-            return 0 if all([check(path) for path in arguments.files]) else 1
-        model, inputs, outputs = arguments.files
-        interpreter = load(model.read_bytes(), arguments.resolver)
-        results = run(interpreter, read_npz(inputs, "input"))
+        samples = read_npz(inputs, "input")
+        results = run(load(model.read_bytes(), arguments.resolver), samples)
         write(outputs, pack_npz({f"output_{number}": array for number, array in enumerate(results)}))
-        return 0
-    except (Failure, OSError, ValueError, RuntimeError, zipfile.BadZipFile) as error:
-        print(f"litert.py: error: {', '.join(map(str, arguments.files))}: {one_line(error)}", file=sys.stderr)
+    except (Failure, OSError, ValueError, RuntimeError) as error:
+        print(f"litert.py: error: {model}: {one_line(error)}", file=sys.stderr)
         return 1
+    return 0
 
 
 if __name__ == "__main__":
