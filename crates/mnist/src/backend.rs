@@ -82,6 +82,9 @@ mod tests {
     #[test]
     fn ndarray_without_its_feature_is_an_error_that_names_the_feature() {
         let message = Backend::NdArray.device().unwrap_err().to_string();
-        assert_eq!(message, "the backend ndarray is not in this build: build with the cargo feature \"ndarray\"");
+        assert_eq!(
+            message,
+            "the backend ndarray is not in this build: build with the cargo feature \"ndarray\""
+        );
     }
 }

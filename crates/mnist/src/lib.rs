@@ -43,8 +43,8 @@ mod train;
 
 pub use backend::Backend;
 pub use dataset::{
-    CLASSES, Dataset, Digits, LoadOptions, Manifest, Origin, PIXELS, Progress, Require, SIDE, Source, TEST_LEN,
-    TRAIN_LEN, load,
+    CLASSES, Dataset, Digits, LoadOptions, Manifest, Origin, PIXELS, Progress, Require, SIDE, Source,
+    TEST_LEN, TRAIN_LEN, load,
 };
 pub use error::{Attempt, Error, Flaw};
 pub use network::Network;

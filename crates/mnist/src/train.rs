@@ -152,21 +152,24 @@ fn shuffled(len: usize, seed: u64, epoch: u64) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Digits, evaluate};
+    use crate::{Backend, Digits, evaluate};
 
     fn train_on(images: usize, options: &TrainingOptions) -> Result<Trained, Error> {
         train(&Digits::generate(1, images, 0).train, options, &Device::flex(), |_| ())
     }
 
-    fn record(trained: Trained) -> Vec<u8> {
-        trained.network.into_record().into_bytes().unwrap().to_vec()
-    }
-
     #[test]
-    fn the_same_seed_gives_the_same_bytes_and_another_seed_others() {
-        let trained = |seed| record(train_on(200, &TrainingOptions { seed, ..Default::default() }).unwrap());
-        assert_eq!(trained(3), trained(3));
-        assert_ne!(trained(3), trained(4));
+    fn the_same_seed_and_backend_give_the_same_bytes_and_another_seed_others() {
+        let digits = Digits::generate(1, 200, 0);
+        for device in Backend::ALL.iter().flat_map(|backend| backend.device()) {
+            let record = |seed| {
+                let options = TrainingOptions { seed, ..Default::default() };
+                let trained = train(&digits.train, &options, &device, |_| ()).unwrap();
+                trained.network.into_record().into_bytes().unwrap().to_vec()
+            };
+            assert_eq!(record(3), record(3));
+            assert_ne!(record(3), record(4));
+        }
     }
 
     #[test]
