@@ -1,1 +1,56 @@
-//! Placeholder.
+//! Quantizes float `.tflite` models: from floats to 16x8 (16-bit activations, 8-bit weights) or to int8.
+//!
+//! [`Calibration`] runs the float model on samples and takes note of the range of each activation; [`Quantizer`] rewrites
+//! the model to integers with them. The model may come from anywhere: it is a plain `burnlite_tflite::Model` before and
+//! after.
+//!
+//! ```
+//! use burnlite_quantize::{Calibration, Quantizer, Scheme};
+//! use burnlite_tflite::{ElementType, FullyConnectedOptions, Graph, Model, Op, Operator, Tensor};
+//!
+//! // A float model of one dense layer: two inputs, one output.
+//! let mut graph = Graph::default();
+//! let x = graph.add_tensor(Tensor::new("x", ElementType::Float32, [1, 2]));
+//! let weights = graph.add_tensor(Tensor::constant("weights", [1, 2], &[0.5f32, -1.0]));
+//! let bias = graph.add_tensor(Tensor::constant("bias", [1], &[0.25f32]));
+//! let y = graph.add_tensor(Tensor::new("y", ElementType::Float32, [1, 1]));
+//! let dense = Op::FullyConnected(FullyConnectedOptions::default());
+//! graph.operators.push(Operator::new(dense, [x, weights, bias], [y]));
+//! graph.inputs.push(x);
+//! graph.outputs.push(y);
+//! let model = Model::new(graph);
+//!
+//! // A sample holds one slice for each input of the model.
+//! let samples = [[0.0, 1.0], [1.0, 0.5], [-1.0, 0.25]];
+//! let calibration = Calibration::run(&model, samples.iter().map(|sample| [sample]), |_| ())?;
+//! let (quantized, report) = Quantizer::new(Scheme::Int16x8).quantize(&model, &calibration)?;
+//!
+//! let weights = &quantized.main()?.tensors[weights.index()];
+//! assert_eq!(*weights.elements_of::<i8>()?, [64, -127]);
+//! assert!(report.constant_bytes_after < report.constant_bytes_before);
+//! let file = quantized.to_bytes()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Numbers
+//! With the same ranges every scale, zero point and integer is TensorFlow 2.21's, bit for bit. Two cases differ, because
+//! there TensorFlow's file is wrong:
+//! - an activation that was zero in every sample (below 1e-30): TensorFlow gives it a scale of nearly 0, which makes the
+//!   next layer's scales infinite in 16x8, and which LiteRT refuses in int8; here it gets the range from -1 to 1.
+//! - 16x8, a bias that several layers share: TensorFlow writes it once, with the scale of the first layer; here each
+//!   layer gets its own.
+//!
+//! A channel of zeros keeps TensorFlow's scale of 0 in 16x8: the runtimes multiply with 0, which is right.
+
+mod calibrate;
+mod error;
+mod parameters;
+mod report;
+mod rewrite;
+mod rules;
+mod scheme;
+
+pub use calibrate::{Bounds, Calibration};
+pub use error::{Error, OperatorFault};
+pub use report::{FloatReason, KeptFloat, QuantizedTensor, Remark, Report, Role};
+pub use scheme::{IoType, Quantizer, Scheme};

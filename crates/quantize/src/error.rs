@@ -1,0 +1,231 @@
+//! What can go wrong in calibration and quantization.
+
+use burnlite_tflite::{Activation, ElementType};
+
+/// Why a model cannot be calibrated or quantized.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// There was not a single sample to calibrate with.
+    #[error("calibration needs at least one sample, but there was none")]
+    NoSamples,
+
+    /// A sample has too few or too many inputs.
+    #[error("calibration sample {sample} has {found} inputs, but the model takes {expected}")]
+    InputCount {
+        /// Which sample, from 0.
+        sample: usize,
+        /// Inputs of the model.
+        expected: usize,
+        /// Inputs in the sample.
+        found: usize,
+    },
+
+    /// An input of a sample has the wrong number of values.
+    #[error(
+        "calibration sample {sample}: input '{tensor}' of shape {shape:?} takes {expected} values, not {found}"
+    )]
+    InputLength {
+        /// Which sample, from 0.
+        sample: usize,
+        /// The input's name.
+        tensor: String,
+        /// The input's shape.
+        shape: Vec<usize>,
+        /// Number of values that the shape takes.
+        expected: usize,
+        /// Number of values in the sample.
+        found: usize,
+    },
+
+    /// An input of a sample holds NaN or an infinity.
+    #[error("calibration sample {sample}: input '{tensor}' holds {value} at position {position}")]
+    InputNotFinite {
+        /// Which sample, from 0.
+        sample: usize,
+        /// The input's name.
+        tensor: String,
+        /// Where in the input.
+        position: usize,
+        /// NaN or an infinity.
+        value: f32,
+    },
+
+    /// A finite sample made the float model compute NaN or an infinity.
+    #[error(
+        "calibration sample {sample}: the float model computes {value} in tensor '{tensor}' at position {position}; its weights or the sample are out of range"
+    )]
+    ActivationNotFinite {
+        /// Which sample, from 0.
+        sample: usize,
+        /// The first tensor in which it appears.
+        tensor: String,
+        /// Where in the tensor.
+        position: usize,
+        /// NaN or an infinity.
+        value: f32,
+    },
+
+    /// An input of the model does not take floats, so float samples cannot be given to it.
+    #[error("input '{tensor}' takes {found}, but calibration samples are float32")]
+    InputType {
+        /// The input's name.
+        tensor: String,
+        /// Its element type.
+        found: ElementType,
+    },
+
+    /// The model was expected to carry ranges from a calibration, but it has none.
+    #[error("the model carries no ranges (`quantization.min` and `max`): calibrate it with samples")]
+    NotCalibrated,
+
+    /// A range in the file is not a pair of finite numbers in order.
+    #[error("tensor '{tensor}': the range from {min:?} to {max:?} is not a pair of finite numbers in order")]
+    InvalidRange {
+        /// The tensor's name.
+        tensor: String,
+        /// Smallest values in the file.
+        min: Vec<f32>,
+        /// Largest values in the file.
+        max: Vec<f32>,
+    },
+
+    /// A calibration belongs to another model.
+    #[error(
+        "the calibration is of another model: tensor {index} is {} there and {} here",
+        quoted(.found),
+        quoted(.expected)
+    )]
+    OtherModel {
+        /// The first tensor that differs.
+        index: usize,
+        /// Its name here, if there is one.
+        expected: Option<String>,
+        /// Its name in the calibration, if there is one.
+        found: Option<String>,
+    },
+
+    /// The model was quantized before.
+    #[error("tensor '{tensor}' ({element_type}) is quantized already: start from the float model")]
+    AlreadyQuantized {
+        /// The first quantized tensor.
+        tensor: String,
+        /// Its element type.
+        element_type: ElementType,
+    },
+
+    /// The model has further graphs: control flow, or several signatures.
+    #[error("the model has {count} graphs, but only models of one graph can be quantized")]
+    SeveralGraphs {
+        /// Number of graphs.
+        count: usize,
+    },
+
+    /// An operator cannot be quantized.
+    #[error("operator {index} ({name}) cannot be quantized: {fault}")]
+    Operator {
+        /// The operator's index in its graph.
+        index: usize,
+        /// Its kind.
+        name: String,
+        /// Why not.
+        fault: OperatorFault,
+    },
+
+    /// Calibration saw no values of an activation.
+    #[error("tensor '{tensor}' has no range: calibration saw no values of it")]
+    NoRange {
+        /// The tensor's name.
+        tensor: String,
+    },
+
+    /// A constant holds NaN or an infinity.
+    #[error("constant '{tensor}' holds {value} at position {position}")]
+    ConstantNotFinite {
+        /// The constant's name.
+        tensor: String,
+        /// Where in the constant.
+        position: usize,
+        /// NaN or an infinity.
+        value: f32,
+    },
+
+    /// A tensor's values are so large or so small that its scale is not a finite float32.
+    #[error("tensor '{tensor}' would need the scale {scale}: its values are out of range")]
+    Scale {
+        /// The tensor's name.
+        tensor: String,
+        /// The scale.
+        scale: f32,
+    },
+
+    /// The model contradicts itself or the format.
+    #[error(transparent)]
+    Model(#[from] burnlite_tflite::Error),
+
+    /// The float model does not run.
+    #[error("the float model does not run: {0}")]
+    Runtime(#[from] burnlite_runtime::Error),
+}
+
+fn quoted(name: &Option<String>) -> String {
+    name.as_ref().map_or_else(|| "missing".into(), |name| format!("'{name}'"))
+}
+
+/// Why an operator cannot be quantized.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OperatorFault {
+    /// There is no rule for this kind of operator.
+    #[error("there is no rule for this operator")]
+    NoRule,
+
+    /// A fused activation that integer kernels do not apply.
+    #[error("integer kernels do not apply the fused activation {0:?}")]
+    FusedActivation(Activation),
+
+    /// An operand that must be there is missing.
+    #[error("operand {operand} is missing")]
+    MissingOperand {
+        /// Its position.
+        operand: usize,
+    },
+
+    /// Weights or a bias are computed by the model instead of constant.
+    #[error("'{tensor}' (operand {operand}) must be a constant")]
+    NotConstant {
+        /// The operand's position.
+        operand: usize,
+        /// The operand's name.
+        tensor: String,
+    },
+
+    /// An activation is a constant.
+    #[error("'{tensor}' (operand {operand}) is a constant: fold the operator into its result first")]
+    ConstantActivation {
+        /// The operand's position.
+        operand: usize,
+        /// The operand's name.
+        tensor: String,
+    },
+
+    /// Weights are not stored as rows of one output each.
+    #[error("the weights '{tensor}' of shape {shape:?} are stored in an order that has no output channels")]
+    WeightsOrder {
+        /// The weights' name.
+        tensor: String,
+        /// Their shape.
+        shape: Vec<usize>,
+    },
+
+    /// A bias has not one value for each output channel.
+    #[error("the bias '{tensor}' has {found} values for {expected} output channels")]
+    BiasLength {
+        /// The bias's name.
+        tensor: String,
+        /// Output channels of the weights.
+        expected: usize,
+        /// Values of the bias.
+        found: usize,
+    },
+}

@@ -1,0 +1,152 @@
+//! From real numbers to scales, zero points and integers: every rounding rule of the crate.
+//!
+//! TensorFlow has one set of rules for each scheme, because its schemes went through different quantizers: `int16x8`
+//! through the older one in C++, which computes in float32, `int8` through the one in MLIR, which computes in float64 and
+//! cuts to float32 at given places. All results here are made of single float operations in a fixed order, so they are
+//! the same on every machine. "Rounded" means to the nearest integer, ties away from zero (`f32::round`).
+
+mod tensorflow_int16x8;
+mod tensorflow_int8;
+
+use tensorflow_int8::TensorFlowInt8;
+use tensorflow_int16x8::TensorFlowInt16x8;
+
+use crate::{Bounds, Scheme};
+
+/// Weights take the integers from -127 to 127, so that their negatives fit.
+const WEIGHT_LIMIT: f32 = 127.0;
+
+/// How the numbers of a scheme are computed.
+pub(crate) trait Arithmetic {
+    /// Scale and zero point of an activation with the given range.
+    fn activation(&self, range: Bounds) -> Parameters;
+
+    /// Scale and zero point of results from 0 to 1 (SOFTMAX), which the kernels fix.
+    fn unit_interval(&self) -> Parameters;
+
+    /// Weights and bias of a layer whose activation has the given scale; as many bias values as channels.
+    fn layer(&self, weights: &Channels<'_>, bias: Option<&[f32]>, input_scale: f32) -> Layer;
+}
+
+/// The arithmetic of a scheme: TensorFlow's.
+pub(crate) fn arithmetic(scheme: Scheme) -> &'static dyn Arithmetic {
+    match scheme {
+        Scheme::Int16x8 => &TensorFlowInt16x8,
+        Scheme::Int8 => &TensorFlowInt8,
+    }
+}
+
+/// How the integers of an activation stand for real numbers: `scale * (integer - zero_point)`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Parameters {
+    pub(crate) scale: f32,
+    pub(crate) zero_point: i64,
+}
+
+/// The integers of a layer.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Layer {
+    pub(crate) weights: Vec<i8>,
+    /// One scale for each channel.
+    pub(crate) weight_scale: Vec<f32>,
+    pub(crate) bias: Option<Bias>,
+    /// Number of channels whose weights became coarser so that their bias fits.
+    pub(crate) widened: usize,
+}
+
+/// The integers of a bias.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Bias {
+    /// Within the range of the scheme's bias type.
+    pub(crate) values: Vec<i64>,
+    /// One scale for each channel: the activation's times the weights', in float32.
+    pub(crate) scale: Vec<f32>,
+}
+
+/// Weights, seen as slices along the dimension that counts the channels.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Channels<'v> {
+    values: &'v [f32],
+    count: usize,
+    /// Elements between a channel and the next.
+    stride: usize,
+}
+
+impl<'v> Channels<'v> {
+    /// `None` where the shape has no such dimension.
+    pub(crate) fn new(values: &'v [f32], shape: &[usize], dimension: usize) -> Option<Self> {
+        let count = *shape.get(dimension)?;
+        Some(Self { values, count, stride: shape[dimension + 1..].iter().product() })
+    }
+
+    /// Number of channels.
+    pub(crate) const fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The values with their channels, in the order of the elements.
+    fn iter(&self) -> impl Iterator<Item = (usize, f32)> {
+        let (count, stride) = (self.count, self.stride);
+        self.values.iter().enumerate().map(move |(index, &value)| (index / stride % count, value))
+    }
+
+    /// The largest absolute value of each channel.
+    fn magnitudes(&self) -> Vec<f32> {
+        let mut magnitudes = vec![0f32; self.count];
+        self.iter().for_each(|(channel, value)| magnitudes[channel] = magnitudes[channel].max(value.abs()));
+        magnitudes
+    }
+
+    /// The values times their channel's factor, rounded and clamped.
+    fn quantize(&self, factors: &[f32]) -> Vec<i8> {
+        let quantize = |(channel, value): (usize, f32)| {
+            let rounded = (value * factors[channel]).round();
+            // Exact: an integer within the limits.
+            rounded.clamp(-WEIGHT_LIMIT, WEIGHT_LIMIT) as i8
+        };
+        self.iter().map(quantize).collect()
+    }
+}
+
+/// `1 / scale` in float64, cut to float32; 0 where that is not finite, so that a channel of zeros stays one.
+fn reciprocal(scale: f32) -> f32 {
+    finite_or_zero((1.0 / f64::from(scale)) as f32)
+}
+
+fn finite_or_zero(value: f32) -> f32 {
+    if value.is_finite() { value } else { 0.0 }
+}
+
+/// `value * reciprocal(scale)` in float32, rounded.
+fn rounded_bias(value: f32, scale: f32) -> f32 {
+    (value * reciprocal(scale)).round()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn channels_follow_their_dimension() {
+        let values: Vec<f32> = (0u8..12).map(f32::from).collect();
+        let channels = |shape, dimension| Channels::new(&values, shape, dimension).unwrap().magnitudes();
+        assert_eq!(channels(&[3, 2, 2], 0), [3.0, 7.0, 11.0]);
+        assert_eq!(channels(&[3, 2, 2], 1), [9.0, 11.0]);
+        assert_eq!(channels(&[1, 2, 2, 3], 3), [9.0, 10.0, 11.0]);
+        assert!(Channels::new(&values, &[12], 1).is_none());
+    }
+
+    #[test]
+    fn a_scale_without_a_finite_reciprocal_counts_as_zero() {
+        assert_eq!(reciprocal(0.25), 4.0);
+        assert_eq!(reciprocal(0.0), 0.0);
+        assert_eq!(reciprocal(f32::from_bits(1)), 0.0);
+    }
+
+    #[test]
+    fn weights_round_half_away_from_zero_and_stay_within_127() {
+        let values = [0.5, -0.5, 1.5, -2.5, 0.49999997, 127.49, 300.0, -300.0];
+        let channels = Channels::new(&values, &[1, 8], 0).unwrap();
+        assert_eq!(channels.quantize(&[1.0]), [1, -1, 2, -3, 0, 127, 127, -127]);
+    }
+}

@@ -1,0 +1,149 @@
+//! 16x8 as TensorFlow 2.21 computes it: its C++ quantizer (`lite/tools/optimize`), all in float32.
+
+use super::{Arithmetic, Bias, Channels, Layer, Parameters, WEIGHT_LIMIT, finite_or_zero, rounded_bias};
+use crate::Bounds;
+
+/// The rules of TensorFlow's 16x8.
+pub(super) struct TensorFlowInt16x8;
+
+impl Arithmetic for TensorFlowInt16x8 {
+    /// `scale = max(|min|, |max|) / 32767`, zero point 0.
+    fn activation(&self, range: Bounds) -> Parameters {
+        Parameters { scale: range.magnitude() / ACTIVATION_LIMIT, zero_point: 0 }
+    }
+
+    fn unit_interval(&self) -> Parameters {
+        Parameters { scale: 1.0 / 32768.0, zero_point: 0 }
+    }
+
+    /// Weights: `half / 127`, where `half` is the channel's largest absolute value, widened for a large bias; they are
+    /// multiplied with `127 / half`, which is not always the scale's reciprocal. A channel of zeros without bias keeps the
+    /// scale 0: runtimes make of it the multiplier 0, which is right.
+    ///
+    /// Bias: `input_scale * weight_scale`; the product with its reciprocal is taken in float32, so that at most 24 bits of
+    /// the int64 are significant.
+    fn layer(&self, weights: &Channels<'_>, bias: Option<&[f32]>, input_scale: f32) -> Layer {
+        let mut half = weights.magnitudes();
+        let widened = bias.map_or(0, |bias| widen(&mut half, bias, input_scale));
+        let factors: Vec<f32> = half.iter().map(|half| finite_or_zero(WEIGHT_LIMIT / half)).collect();
+        let weight_scale: Vec<f32> = half.iter().map(|half| half / WEIGHT_LIMIT).collect();
+        let bias = bias.map(|bias| quantize_bias(bias, input_scale, &weight_scale));
+        Layer { weights: weights.quantize(&factors), weight_scale, bias, widened }
+    }
+}
+
+const ACTIVATION_LIMIT: f32 = 32767.0;
+
+/// A bias shall not need more than half of an int32, whatever the type in which it is written.
+const BIAS_LIMIT: f64 = 2_147_483_647.0;
+
+/// Widens the half range of each channel whose bias would need more than half of an int32, and returns how many are wider.
+///
+/// `half = 2 * |bias| / INT32_MAX * (127 / input_scale)`: then the bias is exactly half of an int32. Whether it is needed
+/// is decided for each channel in float64, for weights of a single channel in float32 first.
+fn widen(half: &mut [f32], bias: &[f32], input_scale: f32) -> usize {
+    let is_single = half.len() == 1;
+    let mut widened = 0;
+    for (half, bias) in half.iter_mut().zip(bias) {
+        let bias = bias.abs();
+        let step = f64::from(input_scale) * 0.5 * f64::from(*half / WEIGHT_LIMIT);
+        let is_large = match is_single {
+            true => f64::from(bias / BIAS_LIMIT as f32) >= step,
+            false => f64::from(bias) >= step * BIAS_LIMIT,
+        };
+        if is_large {
+            let wider = 2.0 * f64::from(bias) / BIAS_LIMIT * f64::from(WEIGHT_LIMIT / input_scale);
+            widened += usize::from(wider as f32 > *half);
+            *half = wider as f32;
+        }
+    }
+    widened
+}
+
+fn quantize_bias(bias: &[f32], input_scale: f32, weight_scale: &[f32]) -> Bias {
+    let scale: Vec<f32> = weight_scale.iter().map(|weight_scale| input_scale * weight_scale).collect();
+    // Exact: integers of at most 24 significant bits; saturates where no file could hold more.
+    let values = bias.iter().zip(&scale).map(|(&bias, &scale)| rounded_bias(bias, scale) as i64).collect();
+    Bias { values, scale }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULES: TensorFlowInt16x8 = TensorFlowInt16x8;
+
+    fn layer(weights: &[f32], channels: usize, bias: Option<&[f32]>, input_scale: f32) -> Layer {
+        let shape = [channels, weights.len() / channels];
+        RULES.layer(&Channels::new(weights, &shape, 0).unwrap(), bias, input_scale)
+    }
+
+    #[test]
+    fn activations_are_symmetric_around_zero() {
+        let scale = |min, max| RULES.activation(Bounds { min, max });
+        assert_eq!(scale(0.0, 0.9999968), Parameters { scale: 3.051841e-5, zero_point: 0 });
+        assert_eq!(scale(-3.0, 1.0).scale, 3.0 / 32767.0);
+        assert_eq!(scale(2.0, 4.0).scale, 4.0 / 32767.0);
+        assert_eq!(scale(-4.0, -2.0).scale, 4.0 / 32767.0);
+    }
+
+    /// Weights on ties of the quotient, where a factor one ulp off decides: 127 / half, not 1 / scale.
+    #[test]
+    fn weights_are_multiplied_with_127_over_half() {
+        let mut differing = 0;
+        for step in 1..4000u16 {
+            let half = 0.01 + f32::from(step) * 7e-4;
+            for tie in [0.5f32, 1.5, 62.5, 100.5, 126.5] {
+                let weight = half * (tie / 127.0);
+                let expected = (weight * (127.0 / half)).round();
+                let with_reciprocal = (weight * (1.0 / f64::from(half / 127.0)) as f32).round();
+                differing += u32::from(expected != with_reciprocal);
+                let layer = layer(&[half, weight], 1, None, 1.0);
+                assert_eq!(layer.weights, [127, expected as i8], "half {half}, tie {tie}");
+                assert_eq!(layer.weight_scale, [half / 127.0]);
+            }
+        }
+        assert!(differing > 1000, "the ties must tell the rules apart, but only {differing} did");
+    }
+
+    #[test]
+    fn biases_have_the_scale_of_the_products_and_24_significant_bits() {
+        let layer = layer(&[0.5, -1.27], 1, Some(&[0.1]), 1e-6);
+        let bias = layer.bias.unwrap();
+        assert_eq!(bias.scale, [1e-6 * (1.27 / 127.0)]);
+        assert_eq!(bias.values, [10_000_000]);
+        assert_eq!(layer.widened, 0);
+    }
+
+    #[test]
+    fn a_large_bias_widens_the_weights_of_its_channel_only() {
+        let layer = layer(&[0.5, -0.25, 0.5, 0.25], 2, Some(&[200.0, 0.0]), 1e-6);
+        assert_eq!(layer.widened, 1);
+        assert_eq!(layer.weight_scale[1], 0.5 / 127.0);
+        assert_eq!(layer.weights[2..], [127, 64]);
+        let half = (400.0 / 2_147_483_647.0 * f64::from(127.0f32 / 1e-6)) as f32;
+        assert_eq!(layer.weight_scale[0], half / 127.0);
+        assert_eq!(layer.weights[..2], [3, -1]);
+        let bias = layer.bias.unwrap().values;
+        assert!((bias[0] - (1 << 30)).abs() < 128, "{} is not half of an int32", bias[0]);
+        assert_eq!(bias[1], 0);
+    }
+
+    #[test]
+    fn a_channel_of_zeros_has_scale_zero_unless_its_bias_needs_one() {
+        let without = layer(&[0.0, 0.0, 1.0, 1.0], 2, Some(&[0.0, 0.0]), 1e-3);
+        assert_eq!(without.weight_scale, [0.0, 1.0 / 127.0]);
+        assert_eq!(without.weights, [0, 0, 127, 127]);
+        assert_eq!(without.bias.unwrap().values, [0, 0]);
+        let with = layer(&[0.0, 0.0, 1.0, 1.0], 2, Some(&[0.5, 0.0]), 1e-3);
+        assert_eq!((with.widened, &with.weights[..]), (1, &[0, 0, 127, 127][..]));
+        assert!((with.bias.unwrap().values[0] - (1 << 30)).abs() < 128);
+    }
+
+    #[test]
+    fn subnormal_weights_are_zeros() {
+        let layer = layer(&[1e-40, -1e-40], 1, Some(&[0.0]), 3e-5);
+        assert_eq!(layer.weights, [0, 0]);
+        assert_eq!(layer.bias.unwrap().values, [0]);
+    }
+}

@@ -1,0 +1,165 @@
+//! What quantization did.
+
+use core::fmt;
+
+use burnlite_tflite::{ElementType, Tensor};
+
+use crate::Scheme;
+
+/// What was done to a model. [`Display`](fmt::Display) gives a text of one line per fact.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Report {
+    /// The scheme.
+    pub scheme: Scheme,
+    /// Bytes of all constants before.
+    pub constant_bytes_before: usize,
+    /// Bytes of all constants after.
+    pub constant_bytes_after: usize,
+    /// The tensors that became integers, in the order in which they were reached.
+    pub tensors: Vec<QuantizedTensor>,
+    /// The tensors that stayed float.
+    pub kept_float: Vec<KeptFloat>,
+    /// What to look at if results are not as expected.
+    pub remarks: Vec<Remark>,
+}
+
+/// A tensor that became integers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct QuantizedTensor {
+    /// Its name.
+    pub name: String,
+    /// What it is in its graph.
+    pub role: Role,
+    /// Its new element type.
+    pub element_type: ElementType,
+    /// Number of scales: 1, or one for each channel.
+    pub scales: usize,
+}
+
+/// What a quantized tensor is in its graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Role {
+    /// Depends on the inputs.
+    Activation,
+    /// Constant weights of a layer.
+    Weights,
+    /// Constant bias of a layer.
+    Bias,
+}
+
+/// A tensor that stayed float.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct KeptFloat {
+    /// Its name.
+    pub name: String,
+    /// Why.
+    pub reason: FloatReason,
+}
+
+/// Why a tensor stayed float.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FloatReason {
+    /// It is an input of the model, which was to be float.
+    Input,
+    /// It is an output of the model, which was to be float.
+    Output,
+}
+
+/// Something that is right but may surprise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Remark {
+    /// An activation was zero in every sample: any other value will be cut off.
+    AlwaysZero {
+        /// The activation's name.
+        tensor: String,
+    },
+    /// Weights were made coarser because their biases are large against the activation's scale.
+    WidenedWeights {
+        /// The weights' name.
+        tensor: String,
+        /// Number of channels that are coarser.
+        channels: usize,
+        /// Number of all channels.
+        of: usize,
+    },
+}
+
+impl Report {
+    pub(crate) fn new(scheme: Scheme, tensors: &[Tensor<'_>]) -> Self {
+        Self {
+            scheme,
+            constant_bytes_before: constant_bytes(tensors),
+            constant_bytes_after: 0,
+            tensors: Vec::new(),
+            kept_float: Vec::new(),
+            remarks: Vec::new(),
+        }
+    }
+
+    /// The number of tensors of the given role.
+    pub fn count(&self, role: Role) -> usize {
+        self.tensors.iter().filter(|tensor| tensor.role == role).count()
+    }
+
+    pub(crate) fn add(&mut self, role: Role, tensor: &Tensor<'_>) {
+        self.tensors.push(QuantizedTensor {
+            name: tensor.name.clone(),
+            role,
+            element_type: tensor.element_type,
+            scales: tensor.quantization.as_ref().map_or(0, |quantization| quantization.scale.len()),
+        });
+    }
+}
+
+/// Bytes of the data of all constants.
+pub(crate) fn constant_bytes(tensors: &[Tensor<'_>]) -> usize {
+    tensors.iter().filter_map(|tensor| tensor.data.as_deref()).map(<[u8]>::len).sum()
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = |role| self.count(role);
+        writeln!(
+            formatter,
+            "{}: {} activations, {} weights, {} biases; {} bytes of constants, before {}",
+            self.scheme,
+            count(Role::Activation),
+            count(Role::Weights),
+            count(Role::Bias),
+            self.constant_bytes_after,
+            self.constant_bytes_before,
+        )?;
+        self.kept_float.iter().try_for_each(|tensor| writeln!(formatter, "{tensor}"))?;
+        self.remarks.iter().try_for_each(|remark| writeln!(formatter, "{remark}"))
+    }
+}
+
+impl fmt::Display for KeptFloat {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let reason = match self.reason {
+            FloatReason::Input => "an input of the model",
+            FloatReason::Output => "an output of the model",
+        };
+        write!(formatter, "'{}' stays float32: {reason}", self.name)
+    }
+}
+
+impl fmt::Display for Remark {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AlwaysZero { tensor } => {
+                write!(formatter, "'{tensor}' was zero in every sample: other values will be cut off")
+            }
+            Self::WidenedWeights { tensor, channels, of } => write!(
+                formatter,
+                "'{tensor}': the weights of {channels} of {of} channels are coarser, so that large biases fit"
+            ),
+        }
+    }
+}

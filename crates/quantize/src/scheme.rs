@@ -1,0 +1,118 @@
+//! What to quantize to.
+
+use core::fmt;
+
+use burnlite_tflite::{ElementType, Model};
+
+use crate::{Calibration, Error, Report};
+
+/// Which integers take the place of floats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Scheme {
+    /// "16x8": 16-bit activations with zero point 0, 8-bit weights per channel, 64-bit biases.
+    Int16x8,
+    /// 8-bit activations with a zero point, 8-bit weights per channel, 32-bit biases.
+    Int8,
+}
+
+impl Scheme {
+    /// The element type of activations.
+    pub const fn activation_type(self) -> ElementType {
+        match self {
+            Self::Int16x8 => ElementType::Int16,
+            Self::Int8 => ElementType::Int8,
+        }
+    }
+
+    /// The element type of biases.
+    pub const fn bias_type(self) -> ElementType {
+        match self {
+            Self::Int16x8 => ElementType::Int64,
+            Self::Int8 => ElementType::Int32,
+        }
+    }
+}
+
+impl fmt::Display for Scheme {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Int16x8 => "16x8",
+            Self::Int8 => "int8",
+        })
+    }
+}
+
+/// The type in which the caller of a quantized model passes inputs or takes outputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum IoType {
+    /// Floats, as before: QUANTIZE operators stand behind the inputs, DEQUANTIZE operators before the outputs.
+    #[default]
+    Float32,
+    /// The integers of the scheme's activations: the caller applies the tensor's scale and zero point.
+    Integer,
+}
+
+/// Turns a float model into an integer one.
+///
+/// The numbers are those of TensorFlow 2.21's converter, bit for bit, when the ranges are the same; where it would
+/// write a file that cannot run, this crate says what it does instead (see the [crate's documentation](crate#numbers)).
+///
+/// ```no_run
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use burnlite_quantize::{Calibration, IoType, Quantizer, Scheme};
+/// use burnlite_tflite::Model;
+///
+/// // A float model in which TensorFlow's calibration left its ranges.
+/// let bytes = std::fs::read("calibrated.tflite")?;
+/// let model = Model::from_bytes(&bytes)?;
+/// let quantizer = Quantizer::new(Scheme::Int8).input_type(IoType::Integer);
+/// let (quantized, _) = quantizer.quantize(&model, &Calibration::from_model(&model)?)?;
+/// std::fs::write("int8.tflite", quantized.to_bytes()?)?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quantizer {
+    pub(crate) scheme: Scheme,
+    pub(crate) input_type: IoType,
+    pub(crate) output_type: IoType,
+}
+
+impl Quantizer {
+    /// A quantizer whose models have float inputs and outputs.
+    pub const fn new(scheme: Scheme) -> Self {
+        Self { scheme, input_type: IoType::Float32, output_type: IoType::Float32 }
+    }
+
+    /// The same with inputs of the given type.
+    pub const fn input_type(self, input_type: IoType) -> Self {
+        Self { input_type, ..self }
+    }
+
+    /// The same with outputs of the given type.
+    pub const fn output_type(self, output_type: IoType) -> Self {
+        Self { output_type, ..self }
+    }
+
+    /// The quantized model, and what was done.
+    ///
+    /// Names, shapes (free extents too), signatures and metadata stay; a float input or output keeps its name, and its
+    /// integer twin behind it gets the suffix `_int16` or `_int8`. The metadata entry `min_runtime_version` is dropped:
+    /// it spoke of the float operators. Ranges left in the file by a calibration are dropped too.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyQuantized`], [`Error::SeveralGraphs`] for a model that is not a plain float model;
+    /// [`Error::Operator`] for the first operator that has no rule or stands in a form that integers cannot express;
+    /// [`Error::OtherModel`] for a calibration of another model; [`Error::NoRange`] for an activation it did not see;
+    /// [`Error::ConstantNotFinite`] for NaN or infinity among the weights; [`Error::Scale`] where a scale would leave
+    /// the range of float32.
+    pub fn quantize<'a>(
+        &self,
+        model: &Model<'a>,
+        calibration: &Calibration,
+    ) -> Result<(Model<'a>, Report), Error> {
+        crate::rewrite::quantize(self, model, calibration)
+    }
+}

@@ -1,0 +1,200 @@
+//! Bad samples and models that cannot be quantized: a message that says what to do, never a panic.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use burnlite_quantize::{Calibration, Error, Quantizer, Scheme};
+use burnlite_tflite::{
+    Activation, ElementType, FullyConnectedOptions, Graph, Model, Op, Operator, Quantization, Range, Tensor,
+    WeightsFormat,
+};
+
+const X: usize = 0;
+const WEIGHTS: usize = 1;
+const BIAS: usize = 2;
+const Y: usize = 3;
+
+/// One dense layer of two inputs and two outputs, with ranges as a calibration by TensorFlow leaves them.
+fn dense() -> Model<'static> {
+    let mut graph = Graph::default();
+    let activation = |name: &str| Tensor {
+        range: Some(Range { min: vec![-1.0], max: vec![1.0] }),
+        ..Tensor::new(name, ElementType::Float32, [1, 2])
+    };
+    let x = graph.add_tensor(activation("x"));
+    let weights = graph.add_tensor(Tensor::constant("weights", [2, 2], &[1.0f32, 2.0, 3.0, 4.0]));
+    let bias = graph.add_tensor(Tensor::constant("bias", [2], &[0.5f32, -0.5]));
+    let y = graph.add_tensor(activation("y"));
+    let op = Op::FullyConnected(FullyConnectedOptions::default());
+    graph.operators.push(Operator::new(op, [x, weights, bias], [y]));
+    (graph.inputs, graph.outputs) = (vec![x], vec![y]);
+    Model::new(graph)
+}
+
+/// The same with a change.
+fn changed(change: impl FnOnce(&mut Graph<'static>)) -> Model<'static> {
+    let mut model = dense();
+    change(&mut model.graphs[0]);
+    model
+}
+
+fn calibration_error(samples: &[Vec<Vec<f32>>]) -> String {
+    Calibration::run(&dense(), samples, |_| ()).unwrap_err().to_string()
+}
+
+fn error(model: &Model<'_>) -> String {
+    let quantize = |calibration: Calibration| Quantizer::new(Scheme::Int16x8).quantize(model, &calibration);
+    Calibration::from_model(model).and_then(quantize).unwrap_err().to_string()
+}
+
+#[test]
+fn bad_samples_are_named() {
+    let good = || vec![vec![0.5, 1.0]];
+    assert_eq!(calibration_error(&[]), "calibration needs at least one sample, but there was none");
+    assert_eq!(
+        calibration_error(&[good(), vec![vec![0.5, 1.0], vec![1.0]]]),
+        "calibration sample 1 has 2 inputs, but the model takes 1"
+    );
+    assert_eq!(
+        calibration_error(&[good(), good(), vec![vec![0.5, 1.0, 2.0]]]),
+        "calibration sample 2: input 'x' of shape [1, 2] takes 2 values, not 3"
+    );
+    assert_eq!(
+        calibration_error(&[good(), vec![vec![0.5, f32::NAN]]]),
+        "calibration sample 1: input 'x' holds NaN at position 1"
+    );
+    assert_eq!(
+        calibration_error(&[vec![vec![f32::NEG_INFINITY, 0.0]]]),
+        "calibration sample 0: input 'x' holds -inf at position 0"
+    );
+}
+
+#[test]
+fn nan_that_arises_inside_is_named() {
+    let model = changed(|graph| graph.tensors[WEIGHTS] = Tensor::constant("weights", [2, 2], &[f32::NAN; 4]));
+    let error = Calibration::run(&model, [[[0.5, 0.5]]], |_| ()).unwrap_err();
+    let expected = "calibration sample 0: the float model computes NaN in tensor 'y' at position 0; its weights or the sample are out of range";
+    assert_eq!(error.to_string(), expected);
+}
+
+#[test]
+fn samples_cannot_be_given_to_integer_inputs() {
+    let model = changed(|graph| {
+        graph.tensors[X].element_type = ElementType::Int32;
+        let reshape = Op::Reshape(burnlite_tflite::ReshapeOptions { new_shape: vec![2] });
+        graph.operators = vec![Operator::new(reshape, graph.inputs.clone(), graph.outputs.clone())];
+        graph.tensors[Y] = Tensor::new("y", ElementType::Int32, [2]);
+    });
+    let error = Calibration::run(&model, [[[0.5, 0.5]]], |_| ()).unwrap_err();
+    assert_eq!(error.to_string(), "input 'x' takes int32, but calibration samples are float32");
+}
+
+#[test]
+fn only_plain_float_models_are_taken() {
+    let twice = changed(|graph| graph.tensors[X].quantization = Some(Quantization::per_tensor(0.5, 0)));
+    assert_eq!(error(&twice), "tensor 'x' (float32) is quantized already: start from the float model");
+    assert!(matches!(Calibration::run(&twice, [[[0.0, 0.0]]], |_| ()), Err(Error::AlreadyQuantized { .. })));
+    let mut several = dense();
+    several.graphs.push(Graph::default());
+    assert_eq!(error(&several), "the model has 2 graphs, but only models of one graph can be quantized");
+    let broken = changed(|graph| graph.outputs.push(burnlite_tflite::TensorId(77)));
+    assert!(matches!(Calibration::from_model(&broken), Err(Error::Model(_))));
+}
+
+#[test]
+fn operators_without_a_rule_are_named() {
+    let model = changed(|graph| {
+        let softplus = Op::Unsupported { code: 999, name: "SOFTPLUS".into() };
+        graph.operators.push(Operator::new(softplus, graph.outputs.clone(), graph.inputs.clone()));
+    });
+    let expected = "operator 1 (SOFTPLUS) cannot be quantized: there is no rule for this operator";
+    assert_eq!(error(&model), expected);
+}
+
+#[test]
+fn operators_on_integers_alone_need_no_rule() {
+    let model = changed(|graph| {
+        let n = graph.add_tensor(Tensor::new("n", ElementType::Int32, [1]));
+        let count = Op::Unsupported { code: 999, name: "COUNT".into() };
+        graph.operators.push(Operator::new(count, [n], [n]));
+    });
+    let calibration = Calibration::from_model(&model).unwrap();
+    let (quantized, _) = Quantizer::new(Scheme::Int8).quantize(&model, &calibration).unwrap();
+    assert_eq!(quantized.main().unwrap().operators[2].op.name(), "COUNT");
+}
+
+#[test]
+fn layers_that_integers_cannot_express_are_named() {
+    let with_options = |options| changed(|graph| graph.operators[0].op = Op::FullyConnected(options));
+    let cases = [
+        (
+            with_options(FullyConnectedOptions { activation: Activation::Tanh, ..Default::default() }),
+            "integer kernels do not apply the fused activation Tanh",
+        ),
+        (
+            with_options(FullyConnectedOptions {
+                weights_format: WeightsFormat::Shuffled4x16Int8,
+                ..Default::default()
+            }),
+            "the weights 'weights' of shape [2, 2] are stored in an order that has no output channels",
+        ),
+        (changed(|graph| graph.operators[0].inputs[1] = None), "operand 1 is missing"),
+        (changed(|graph| graph.tensors[WEIGHTS].data = None), "'weights' (operand 1) must be a constant"),
+        (
+            changed(|graph| graph.tensors[BIAS] = Tensor::constant("bias", [3], &[0.0f32; 3])),
+            "the bias 'bias' has 3 values for 2 output channels",
+        ),
+        (
+            changed(|graph| graph.tensors[WEIGHTS] = Tensor::constant("weights", [], &[0.5f32])),
+            "the weights 'weights' of shape [] are stored in an order that has no output channels",
+        ),
+        (
+            changed(|graph| graph.operators[0].inputs[0] = graph.operators[0].inputs[1]),
+            "'weights' (operand 0) is a constant: fold the operator into its result first",
+        ),
+    ];
+    for (model, expected) in cases {
+        assert_eq!(error(&model), format!("operator 0 (FULLY_CONNECTED) cannot be quantized: {expected}"));
+    }
+}
+
+#[test]
+fn numbers_out_of_range_are_named() {
+    let model =
+        changed(|graph| graph.tensors[BIAS] = Tensor::constant("bias", [2], &[0.0f32, f32::INFINITY]));
+    assert_eq!(error(&model), "constant 'bias' holds inf at position 1");
+    let model = changed(|graph| {
+        graph.tensors[X].range = Some(Range { min: vec![0.0], max: vec![f32::MAX] });
+        graph.tensors[WEIGHTS] = Tensor::constant("weights", [2, 2], &[f32::MAX; 4]);
+    });
+    assert_eq!(error(&model), "tensor 'bias' would need the scale inf: its values are out of range");
+}
+
+#[test]
+fn ranges_must_be_there_and_make_sense() {
+    let range = |min: &[f32], max: &[f32]| Some(Range { min: min.into(), max: max.into() });
+    let with_range = |range| changed(|graph| graph.tensors[Y].range = range);
+    assert_eq!(error(&with_range(None)), "tensor 'y' has no range: calibration saw no values of it");
+    let senseless =
+        [range(&[1.0], &[-1.0]), range(&[f32::NAN], &[1.0]), range(&[0.0], &[]), range(&[0.0; 2], &[1.0; 2])];
+    for range in senseless {
+        let message = error(&with_range(range));
+        assert!(message.starts_with("tensor 'y': the range from ["), "{message}");
+    }
+    let bare = changed(|graph| graph.tensors.iter_mut().for_each(|tensor| tensor.range = None));
+    let expected = "the model carries no ranges (`quantization.min` and `max`): calibrate it with samples";
+    assert_eq!(error(&bare), expected);
+}
+
+#[test]
+fn a_calibration_serves_its_own_model_only() {
+    let mut calibration = Calibration::from_model(&dense()).unwrap();
+    let other = changed(|graph| graph.tensors[BIAS].name = "offset".into());
+    let error = Quantizer::new(Scheme::Int8).quantize(&other, &calibration).unwrap_err();
+    let expected = "the calibration is of another model: tensor 2 is 'bias' there and 'offset' here";
+    assert_eq!(error.to_string(), expected);
+    let longer = changed(|graph| graph.tensors.push(Tensor::new("z", ElementType::Float32, [1])));
+    let before = calibration.clone();
+    let error = calibration.merge(&Calibration::from_model(&longer).unwrap()).unwrap_err();
+    assert_eq!(error, Error::OtherModel { index: 4, expected: Some("z".into()), found: None });
+    assert_eq!(calibration, before);
+}
