@@ -57,10 +57,16 @@ pub(crate) struct Layer {
 /// The integers of a bias.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Bias {
-    /// Within the range of the scheme's bias type.
-    pub(crate) values: Vec<i64>,
+    pub(crate) values: BiasValues,
     /// One scale for each channel: the activation's times the weights', in float32.
     pub(crate) scale: Vec<f32>,
+}
+
+/// The values of a bias in the type in which they are written.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum BiasValues {
+    Int32(Vec<i32>),
+    Int64(Vec<i64>),
 }
 
 /// Weights, seen as slices along the dimension that counts the channels.
@@ -86,8 +92,8 @@ impl<'v> Channels<'v> {
 
     /// The values with their channels, in the order of the elements.
     fn iter(&self) -> impl Iterator<Item = (usize, f32)> {
-        let (count, stride) = (self.count, self.stride);
-        self.values.iter().enumerate().map(move |(index, &value)| (index / stride % count, value))
+        let slices = self.values.chunks(self.stride.max(1)).zip((0..self.count).cycle());
+        slices.flat_map(|(slice, channel)| slice.iter().map(move |&value| (channel, value)))
     }
 
     /// The largest absolute value of each channel.

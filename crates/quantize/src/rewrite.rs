@@ -1,20 +1,15 @@
 //! From a float graph to an integer graph.
 
 mod boundary;
+mod layer;
 
-use std::borrow::Cow;
+use burnlite_tflite::{ElementType, Graph, Metadata, Model, Operator, Quantization, Tensor, TensorId};
 
-use burnlite_tflite::{
-    Element, ElementType, Graph, Metadata, Model, Op, Operator, Quantization, Tensor, TensorId,
-};
-
-use crate::calibrate::{first_not_finite, float_graph};
-use crate::parameters::{Arithmetic, Channels, Layer, Parameters, arithmetic};
+use crate::calibrate::float_graph;
+use crate::parameters::{Arithmetic, Parameters, arithmetic};
 use crate::report::constant_bytes;
-use crate::rules::{
-    ResultScale, Rule, WeightedOperands, fused_activation, has_plain_weights, is_clamp, rule,
-};
-use crate::{Bounds, Calibration, Error, OperatorFault, Quantizer, Remark, Report, Role, Scheme};
+use crate::rules::{ResultScale, Rule, fused_activation, is_clamp, rule};
+use crate::{Bounds, Calibration, Error, OperatorFault, Quantizer, Remark, Report, Role};
 
 /// Metadata that speaks of the operators of the float model.
 const MIN_RUNTIME_VERSION: &str = "min_runtime_version";
@@ -61,7 +56,6 @@ pub(crate) fn quantize<'a>(
 /// The graph under construction: a copy of the float graph, in which tensor after tensor becomes integer. Tensors keep
 /// their indices; new ones come behind.
 struct Rewriter<'s, 'a> {
-    scheme: Scheme,
     quantizer: &'s Quantizer,
     arithmetic: &'static dyn Arithmetic,
     calibration: &'s Calibration,
@@ -78,7 +72,6 @@ struct Rewriter<'s, 'a> {
 impl<'s, 'a> Rewriter<'s, 'a> {
     fn new(quantizer: &'s Quantizer, source: &'s Graph<'a>, calibration: &'s Calibration) -> Self {
         Self {
-            scheme: quantizer.scheme,
             quantizer,
             arithmetic: arithmetic(quantizer.scheme),
             calibration,
@@ -112,13 +105,13 @@ impl<'s, 'a> Rewriter<'s, 'a> {
         }
         match rule {
             Rule::Passthrough => Ok(()),
-            Rule::Activation(scale) => self.activation_rule(operator, scale),
-            Rule::Weighted(operands) => self.weighted_rule(index, operator, operands),
+            Rule::Activation(scale) => self.results(operator, scale),
+            Rule::Weighted(operands) => self.layer(index, operator, operands),
         }
     }
 
-    /// An operator on one activation.
-    fn activation_rule(&mut self, operator: &Operator, scale: ResultScale) -> Result<(), Fault> {
+    /// Makes the results of an operator on one activation integer.
+    fn results(&mut self, operator: &Operator, scale: ResultScale) -> Result<(), Fault> {
         if !self.touches_floats(operator) {
             return Ok(());
         }
@@ -131,75 +124,6 @@ impl<'s, 'a> Rewriter<'s, 'a> {
             };
         }
         Ok(())
-    }
-
-    /// A layer with constant weights.
-    fn weighted_rule(
-        &mut self,
-        index: usize,
-        operator: &Operator,
-        operands: WeightedOperands,
-    ) -> Result<(), Fault> {
-        let input = self.input_parameters(operator, operands.input)?;
-        let weights_id = required(operator, operands.weights)?;
-        let bias_id = operator.inputs.get(operands.bias).copied().flatten();
-        let values = self.float_constant(operands.weights, weights_id)?;
-        let bias_values = bias_id.map(|id| self.float_constant(operands.bias, id)).transpose()?;
-
-        let weights = self.tensor(weights_id);
-        let channels = Channels::new(&values, &weights.shape, operands.channel_dimension)
-            .filter(|channels| channels.count() > 0 && has_plain_weights(&operator.op));
-        let order =
-            || OperatorFault::WeightsOrder { tensor: weights.name.clone(), shape: weights.shape.clone() };
-        let channels = channels.ok_or_else(order)?;
-        if let (Some(id), Some(bias)) = (bias_id, &bias_values)
-            && bias.len() != channels.count()
-        {
-            let (tensor, expected) = (self.tensor(id).name.clone(), channels.count());
-            return Err(OperatorFault::BiasLength { tensor, expected, found: bias.len() }.into());
-        }
-        let layer = self.arithmetic.layer(&channels, bias_values.as_deref(), input.scale);
-        self.set_layer(index, weights_id, bias_id, operands, layer);
-        for &output in &operator.outputs {
-            self.activation(output)?;
-        }
-        Ok(())
-    }
-
-    /// Puts the integers of a layer in the place of its floats.
-    fn set_layer(
-        &mut self,
-        index: usize,
-        weights_id: TensorId,
-        bias_id: Option<TensorId>,
-        operands: WeightedOperands,
-        layer: Layer,
-    ) {
-        if layer.widened > 0 {
-            let (tensor, of) = (self.tensor(weights_id).name.clone(), layer.weight_scale.len());
-            self.report.remarks.push(Remark::WidenedWeights { tensor, channels: layer.widened, of });
-        }
-        let quantization = Quantization::per_channel(layer.weight_scale, operands.channel_dimension);
-        let weights = self.integer_constant(weights_id, &layer.weights, quantization);
-        let weights = self.constant(Role::Weights, weights_id, weights);
-        self.graph.operators[index].inputs[operands.weights] = Some(weights);
-
-        if let (Some(id), Some(bias)) = (bias_id, layer.bias) {
-            let quantization = Quantization::per_channel(bias.scale, 0);
-            let bias = match self.scheme {
-                Scheme::Int16x8 => self.integer_constant(id, &bias.values, quantization),
-                Scheme::Int8 => {
-                    // Exact: within the range of an int32 by the rules of the scheme.
-                    let values: Vec<i32> = bias.values.iter().map(|&value| value as i32).collect();
-                    self.integer_constant(id, &values, quantization)
-                }
-            };
-            let bias = self.constant(Role::Bias, id, bias);
-            self.graph.operators[index].inputs[operands.bias] = Some(bias);
-        }
-        if self.scheme == Scheme::Int16x8 {
-            say_bias_type(&mut self.graph.operators[index].op, self.scheme.bias_type());
-        }
     }
 
     /// Makes an activation integer with the scale of its own range.
@@ -218,62 +142,10 @@ impl<'s, 'a> Rewriter<'s, 'a> {
     fn set_activation(&mut self, id: TensorId, parameters: Parameters) {
         self.parameters[id.index()] = Some(parameters);
         let tensor = &mut self.graph.tensors[id.index()];
-        tensor.element_type = self.scheme.activation_type();
+        tensor.element_type = self.quantizer.scheme.activation_type();
         tensor.quantization = Some(Quantization::per_tensor(parameters.scale, parameters.zero_point));
         tensor.range = None;
         self.report.add(Role::Activation, tensor);
-    }
-
-    /// The tensor that holds the given integers of a float constant: the constant itself, unless another operator has
-    /// made other integers of it.
-    fn constant(&mut self, role: Role, float: TensorId, mut integers: Tensor<'a>) -> TensorId {
-        let copies = self.constants.iter().filter(|(source, _)| *source == float).map(|&(_, id)| id);
-        let copies: Vec<TensorId> = copies.collect();
-        let is_equal = |id: &TensorId| {
-            let Tensor { element_type, data, quantization, .. } = &self.graph.tensors[id.index()];
-            (*element_type, data, quantization)
-                == (integers.element_type, &integers.data, &integers.quantization)
-        };
-        if let Some(id) = copies.iter().copied().find(is_equal) {
-            return id;
-        }
-        let id = if copies.is_empty() {
-            self.report.add(role, &integers);
-            self.graph.tensors[float.index()] = integers;
-            float
-        } else {
-            integers.name = format!("{}_{}", integers.name, copies.len());
-            self.report.add(role, &integers);
-            self.graph.add_tensor(integers)
-        };
-        self.constants.push((float, id));
-        id
-    }
-
-    /// A constant of the shape and name of a float constant.
-    fn integer_constant<T: Element>(
-        &self,
-        float: TensorId,
-        values: &[T],
-        quantization: Quantization,
-    ) -> Tensor<'a> {
-        let Tensor { name, shape, .. } = self.tensor(float);
-        Tensor::constant(name.clone(), shape.clone(), values).quantized(quantization)
-    }
-
-    /// The values of a constant operand.
-    fn float_constant(&self, operand: usize, id: TensorId) -> Result<Cow<'s, [f32]>, Fault> {
-        let tensor = self.tensor(id);
-        if tensor.data.is_none() {
-            return Err(OperatorFault::NotConstant { operand, tensor: tensor.name.clone() }.into());
-        }
-        let values = tensor.elements_of::<f32>().map_err(Error::from)?;
-        match first_not_finite(&values) {
-            Some((position, value)) => {
-                Err(Error::ConstantNotFinite { tensor: tensor.name.clone(), position, value }.into())
-            }
-            None => Ok(values),
-        }
     }
 
     /// The parameters of an operand that is an activation.
@@ -334,13 +206,4 @@ impl From<Error> for Fault {
 fn required(operator: &Operator, operand: usize) -> Result<TensorId, Fault> {
     let id = operator.inputs.get(operand).copied().flatten();
     id.ok_or_else(|| OperatorFault::MissingOperand { operand }.into())
-}
-
-/// Writes the type of biases and accumulators into the options: 16x8 kernels go by it where there is no bias.
-fn say_bias_type(op: &mut Op, bias_type: ElementType) {
-    match op {
-        Op::Conv2d(options) => options.quantized_bias_type = bias_type,
-        Op::FullyConnected(options) => options.quantized_bias_type = bias_type,
-        _ => {}
-    }
 }

@@ -1,6 +1,8 @@
 //! 16x8 as TensorFlow 2.21 computes it: its C++ quantizer (`lite/tools/optimize`), all in float32.
 
-use super::{Arithmetic, Bias, Channels, Layer, Parameters, WEIGHT_LIMIT, finite_or_zero, rounded_bias};
+use super::{
+    Arithmetic, Bias, BiasValues, Channels, Layer, Parameters, WEIGHT_LIMIT, finite_or_zero, rounded_bias,
+};
 use crate::Bounds;
 
 /// The rules of TensorFlow's 16x8.
@@ -64,7 +66,7 @@ fn quantize_bias(bias: &[f32], input_scale: f32, weight_scale: &[f32]) -> Bias {
     let scale: Vec<f32> = weight_scale.iter().map(|weight_scale| input_scale * weight_scale).collect();
     // Exact: integers of at most 24 significant bits; saturates where no file could hold more.
     let values = bias.iter().zip(&scale).map(|(&bias, &scale)| rounded_bias(bias, scale) as i64).collect();
-    Bias { values, scale }
+    Bias { values: BiasValues::Int64(values), scale }
 }
 
 #[cfg(test)]
@@ -76,6 +78,14 @@ mod tests {
     fn layer(weights: &[f32], channels: usize, bias: Option<&[f32]>, input_scale: f32) -> Layer {
         let shape = [channels, weights.len() / channels];
         RULES.layer(&Channels::new(weights, &shape, 0).unwrap(), bias, input_scale)
+    }
+
+    /// The bias's integers and scales.
+    fn bias(layer: Layer) -> (Vec<i64>, Vec<f32>) {
+        match layer.bias {
+            Some(Bias { values: BiasValues::Int64(values), scale }) => (values, scale),
+            other => panic!("{other:?} is not an int64 bias"),
+        }
     }
 
     #[test]
@@ -109,10 +119,8 @@ mod tests {
     #[test]
     fn biases_have_the_scale_of_the_products_and_24_significant_bits() {
         let layer = layer(&[0.5, -1.27], 1, Some(&[0.1]), 1e-6);
-        let bias = layer.bias.unwrap();
-        assert_eq!(bias.scale, [1e-6 * (1.27 / 127.0)]);
-        assert_eq!(bias.values, [10_000_000]);
         assert_eq!(layer.widened, 0);
+        assert_eq!(bias(layer), (vec![10_000_000], vec![1e-6 * (1.27 / 127.0)]));
     }
 
     #[test]
@@ -124,9 +132,9 @@ mod tests {
         let half = (400.0 / 2_147_483_647.0 * f64::from(127.0f32 / 1e-6)) as f32;
         assert_eq!(layer.weight_scale[0], half / 127.0);
         assert_eq!(layer.weights[..2], [3, -1]);
-        let bias = layer.bias.unwrap().values;
-        assert!((bias[0] - (1 << 30)).abs() < 128, "{} is not half of an int32", bias[0]);
-        assert_eq!(bias[1], 0);
+        let (values, _) = bias(layer);
+        assert!((values[0] - (1 << 30)).abs() < 128, "{} is not half of an int32", values[0]);
+        assert_eq!(values[1], 0);
     }
 
     #[test]
@@ -134,16 +142,16 @@ mod tests {
         let without = layer(&[0.0, 0.0, 1.0, 1.0], 2, Some(&[0.0, 0.0]), 1e-3);
         assert_eq!(without.weight_scale, [0.0, 1.0 / 127.0]);
         assert_eq!(without.weights, [0, 0, 127, 127]);
-        assert_eq!(without.bias.unwrap().values, [0, 0]);
+        assert_eq!(bias(without).0, [0, 0]);
         let with = layer(&[0.0, 0.0, 1.0, 1.0], 2, Some(&[0.5, 0.0]), 1e-3);
         assert_eq!((with.widened, &with.weights[..]), (1, &[0, 0, 127, 127][..]));
-        assert!((with.bias.unwrap().values[0] - (1 << 30)).abs() < 128);
+        assert!((bias(with).0[0] - (1 << 30)).abs() < 128);
     }
 
     #[test]
     fn subnormal_weights_are_zeros() {
         let layer = layer(&[1e-40, -1e-40], 1, Some(&[0.0]), 3e-5);
         assert_eq!(layer.weights, [0, 0]);
-        assert_eq!(layer.bias.unwrap().values, [0]);
+        assert_eq!(bias(layer).0, [0]);
     }
 }

@@ -1,6 +1,8 @@
 //! int8 as TensorFlow 2.21 computes it: its MLIR quantizer with "legacy float scale", in float64 cut to float32.
 
-use super::{Arithmetic, Bias, Channels, Layer, Parameters, WEIGHT_LIMIT, reciprocal, rounded_bias};
+use super::{
+    Arithmetic, Bias, BiasValues, Channels, Layer, Parameters, WEIGHT_LIMIT, reciprocal, rounded_bias,
+};
 use crate::Bounds;
 
 /// The rules of TensorFlow's int8.
@@ -41,7 +43,7 @@ impl Arithmetic for TensorFlowInt8 {
                     (quantize_bias(bias, scale), scale)
                 })
                 .unzip();
-            Bias { values, scale }
+            Bias { values: BiasValues::Int32(values), scale }
         });
         let factors: Vec<f32> = weight_scale.iter().copied().map(reciprocal).collect();
         Layer { weights: weights.quantize(&factors), weight_scale, bias, widened }
@@ -73,10 +75,10 @@ fn bias_scale(bias: f32, input_scale: f32, weight_scale: &mut f32) -> (f32, bool
     (scale as f32, true)
 }
 
-fn quantize_bias(bias: f32, scale: f32) -> i64 {
+fn quantize_bias(bias: f32, scale: f32) -> i32 {
     let limit = f64::from(i32::MAX);
     // Exact: an integer within the limits.
-    f64::from(rounded_bias(bias, scale)).clamp(-limit, limit) as i64
+    f64::from(rounded_bias(bias, scale)).clamp(-limit, limit) as i32
 }
 
 #[cfg(test)]
@@ -93,6 +95,14 @@ mod tests {
     fn layer(weights: &[f32], channels: usize, bias: Option<&[f32]>, input_scale: f32) -> Layer {
         let shape = [channels, weights.len() / channels];
         RULES.layer(&Channels::new(weights, &shape, 0).unwrap(), bias, input_scale)
+    }
+
+    /// The bias's integers and scales.
+    fn bias(layer: Layer) -> (Vec<i32>, Vec<f32>) {
+        match layer.bias {
+            Some(Bias { values: BiasValues::Int32(values), scale }) => (values, scale),
+            other => panic!("{other:?} is not an int32 bias"),
+        }
     }
 
     /// Numbers that TensorFlow 2.21 wrote for these ranges.
@@ -137,7 +147,7 @@ mod tests {
         let layer = layer(&[0.0, 0.0, 1e-7, -1e-7], 2, Some(&[0.0, 0.0]), 0.004);
         assert_eq!(layer.weight_scale, [1e-6 / 254.0; 2]);
         assert_eq!(layer.weights, [0, 0, 25, -25]);
-        assert_eq!(layer.bias.unwrap().values, [0, 0]);
+        assert_eq!(bias(layer).0, [0, 0]);
     }
 
     #[test]
@@ -147,9 +157,9 @@ mod tests {
         let bias_scale = 200_000.0 / 1_073_741_823.0;
         assert_eq!(layer.weight_scale, [(bias_scale / f64::from(1e-3f32)) as f32, 0.5 / 127.0]);
         assert_eq!(layer.weights, [3, -1, 127, 64]);
-        let bias = layer.bias.unwrap();
-        assert_eq!(bias.scale[0], bias_scale as f32);
-        assert!((bias.values[0] + (1 << 30)).abs() < 128);
-        assert_eq!(bias.values[1], (1.0f64 / (1e-3 * 0.5 / 127.0)).round() as i64);
+        let (values, scale) = bias(layer);
+        assert_eq!(scale[0], bias_scale as f32);
+        assert!((values[0] + (1 << 30)).abs() < 128);
+        assert_eq!(values[1], (1.0f64 / (1e-3 * 0.5 / 127.0)).round() as i32);
     }
 }

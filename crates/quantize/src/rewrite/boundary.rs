@@ -59,7 +59,8 @@ impl Rewriter<'_, '_> {
             let Tensor { name, shape, shape_signature, .. } = self.tensor(id);
             let mut float = Tensor::new(name.clone(), ElementType::Float32, shape.clone());
             float.shape_signature.clone_from(shape_signature);
-            self.graph.tensors[id.index()].name = format!("{name}_{}", self.scheme.activation_type());
+            self.graph.tensors[id.index()].name =
+                format!("{name}_{}", self.quantizer.scheme.activation_type());
             self.report.kept_float.push(KeptFloat { name: name.clone(), reason });
             twins.insert(id, self.graph.add_tensor(float));
         }
