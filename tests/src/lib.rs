@@ -1,1 +1,9 @@
-//! Placeholder.
+//! What the workspace's tests share: fixtures (models with the reference's outputs) and the comparison with them.
+
+mod array;
+mod fixture;
+mod oracle;
+
+pub use array::{Array, read_npz, write_npz};
+pub use fixture::{Fixture, run};
+pub use oracle::{LiteRt, litert, mnist};

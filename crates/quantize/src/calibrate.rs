@@ -65,8 +65,7 @@ impl Calibration {
         V: AsRef<[f32]>,
     {
         let graph = float_graph(model)?;
-        let mut options = InterpreterOptions::default();
-        options.keep_intermediates = true;
+        let options = InterpreterOptions { keep_intermediates: true, ..InterpreterOptions::default() };
         let mut interpreter = Interpreter::with_options(model, &options)?;
         let mut calibration = Self::blank(graph);
         for sample in samples {

@@ -19,13 +19,13 @@ pub struct QuantizedMultiplier {
 
 impl QuantizedMultiplier {
     /// The largest left shift of a 32-bit accumulator that [`apply`](Self::apply) is defined for.
-    pub const MAX_SHIFT: i32 = 30;
+    pub const MAX_SHIFT: i32 = 31;
     /// The largest shift that [`apply_wide`](Self::apply_wide) is defined for.
     pub const MAX_WIDE_SHIFT: i32 = 7;
 
     /// The factor nearest to `real` with 31 bits, rounded half away from zero; 0 below 2^-32.
     ///
-    /// `None` where `real` is negative, not finite, or at least 2^[`MAX_SHIFT`](Self::MAX_SHIFT).
+    /// `None` where `real` is negative, not finite, or at least 2^31.
     pub fn from_real(real: f64) -> Option<Self> {
         if !real.is_finite() || real < 0.0 {
             return None;
@@ -129,7 +129,7 @@ mod tests {
     fn tiny_factors_are_zero_and_unusable_ones_are_refused() {
         assert_eq!(multiplier(2f64.powi(-40)).multiplier, 0);
         assert_eq!(multiplier(0.0).multiplier, 0);
-        for real in [-1.0, f64::NAN, f64::INFINITY, 2f64.powi(31)] {
+        for real in [-1.0, f64::NAN, f64::INFINITY, 2f64.powi(32)] {
             assert_eq!(QuantizedMultiplier::from_real(real), None, "{real}");
         }
     }

@@ -25,7 +25,6 @@ pub enum Numerics {
 
 /// How a model is planned.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct InterpreterOptions {
     /// Whose arithmetic is reproduced.
     pub numerics: Numerics,

@@ -6,10 +6,12 @@ pub(crate) mod activation;
 mod conv;
 mod fully_connected;
 pub(crate) mod integer;
+mod pack;
 mod pool;
 pub(crate) mod quantize;
 mod shape;
 mod softmax;
+mod strided;
 mod table;
 mod window;
 
@@ -25,11 +27,14 @@ pub(crate) fn plan(node: &Node<'_>) -> Result<Planned, OperatorFault> {
         Op::Dequantize => quantize::plan_dequantize(node),
         Op::FullyConnected(options) => fully_connected::plan(node, options),
         Op::MaxPool2d(options) => pool::plan_max(node, options),
+        Op::Pack(options) => pack::plan(node, options),
         Op::Quantize => quantize::plan_quantize(node),
         Op::Relu => activation::plan_relu(node),
         Op::Reshape(options) => shape::plan_reshape(node, options),
+        Op::Shape(options) => shape::plan_shape(node, options),
         Op::Softmax(options) => softmax::plan(node, options),
-        Op::Transpose => shape::plan_transpose(node),
+        Op::StridedSlice(options) => strided::plan_slice(node, options),
+        Op::Transpose => strided::plan_transpose(node),
         _ => Err(OperatorFault::Unknown),
     }
 }

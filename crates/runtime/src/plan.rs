@@ -34,19 +34,39 @@ pub(crate) struct Planned {
     pub(crate) shapes: Vec<Vec<usize>>,
     /// Bytes of scratch memory that the kernel writes, after the results.
     pub(crate) scratch_bytes: Vec<usize>,
-    /// The kernel; `None` where the result is the first operand's memory under another shape.
-    pub(crate) kernel: Option<Box<dyn Kernel>>,
+    /// Where the results come from.
+    pub(crate) source: Source,
+}
+
+/// Where an operator's results come from.
+#[derive(Debug)]
+pub(crate) enum Source {
+    /// A kernel that runs.
+    Kernel(Box<dyn Kernel>),
+    /// The result is the first operand's memory under another shape.
+    FirstOperand,
+    /// The result's bytes are known already.
+    Known(Vec<u8>),
 }
 
 impl Planned {
     /// One result and no scratch.
     pub(crate) fn new(shape: impl Into<Vec<usize>>, kernel: impl Kernel + 'static) -> Self {
-        Self { shapes: vec![shape.into()], scratch_bytes: Vec::new(), kernel: Some(Box::new(kernel)) }
+        Self {
+            shapes: vec![shape.into()],
+            scratch_bytes: Vec::new(),
+            source: Source::Kernel(Box::new(kernel)),
+        }
     }
 
     /// The first operand's memory under another shape.
     pub(crate) fn alias(shape: impl Into<Vec<usize>>) -> Self {
-        Self { shapes: vec![shape.into()], scratch_bytes: Vec::new(), kernel: None }
+        Self { shapes: vec![shape.into()], scratch_bytes: Vec::new(), source: Source::FirstOperand }
+    }
+
+    /// A result that is known already.
+    pub(crate) fn known(shape: impl Into<Vec<usize>>, bytes: Vec<u8>) -> Self {
+        Self { shapes: vec![shape.into()], scratch_bytes: Vec::new(), source: Source::Known(bytes) }
     }
 }
 
@@ -153,8 +173,8 @@ impl<'p, 'm> Planner<'p, 'm> {
         for (index, tensor) in graph.tensors.iter().enumerate() {
             if let Some(data) = tensor.data.as_deref() {
                 let alignment = tensor.element_type.bits().unwrap_or(8) / 8;
-                planner.values[index] = Value::Constant(planner.constants.len());
-                planner.constants.push(Constant::aligned(data, alignment));
+                let id = TensorId(u32::try_from(index).expect("tensor indices have 32 bits"));
+                planner.new_constant(id, Constant::aligned(data, alignment));
             }
         }
         for (id, shape) in graph.inputs.iter().zip(input_shapes) {
@@ -220,10 +240,17 @@ impl<'p, 'm> Planner<'p, 'm> {
     fn step(&mut self, index: usize, operator: &'m Operator, planned: Planned) -> Result<(), Error> {
         let now = index + 1;
         self.extend_lifetimes(operator, now);
-        let Some(kernel) = planned.kernel else {
-            let operand = operator.inputs[0].expect("an alias has a first operand");
-            self.values[operator.outputs[0].index()] = self.values[operand.index()].clone();
-            return Ok(());
+        let kernel = match planned.source {
+            Source::Kernel(kernel) => kernel,
+            Source::FirstOperand => {
+                let operand = operator.inputs[0].expect("the operator has a first operand");
+                self.values[operator.outputs[0].index()] = self.values[operand.index()].clone();
+                return Ok(());
+            }
+            Source::Known(bytes) => {
+                self.new_constant(operator.outputs[0], Constant::Owned(bytes.as_slice().into()));
+                return Ok(());
+            }
         };
         let is_constant =
             operator.inputs.iter().flatten().all(|id| matches!(self.values[id.index()], Value::Constant(_)));
@@ -264,10 +291,14 @@ impl<'p, 'm> Planner<'p, 'm> {
             kernel.run(&inputs, &mut writable).map_err(|fault| operator_error(self.graph, index, fault))?;
         }
         for (id, result) in operator.outputs.iter().zip(results) {
-            self.values[id.index()] = Value::Constant(self.constants.len());
-            self.constants.push(Constant::Owned(result));
+            self.new_constant(*id, Constant::Owned(result));
         }
         Ok(())
+    }
+
+    fn new_constant(&mut self, id: TensorId, constant: Constant<'m>) {
+        self.values[id.index()] = Value::Constant(self.constants.len());
+        self.constants.push(constant);
     }
 
     fn extend_lifetimes(&mut self, operator: &Operator, now: usize) {

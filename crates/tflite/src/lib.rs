@@ -52,7 +52,7 @@ pub use error::{Error, TensorFault};
 pub use model::{Graph, Metadata, Model, Operator, Signature, Tensor, TensorId};
 pub use op::{Op, OpInfo};
 pub use options::{
-    Activation, Conv2dOptions, FullyConnectedOptions, Padding, Pool2dOptions, ReshapeOptions, SoftmaxOptions,
-    WeightsFormat,
+    Activation, Conv2dOptions, FullyConnectedOptions, PackOptions, Padding, Pool2dOptions, ReshapeOptions,
+    ShapeOptions, SoftmaxOptions, StridedSliceOptions, WeightsFormat,
 };
 pub use quantization::{Quantization, Range};

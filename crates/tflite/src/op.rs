@@ -3,7 +3,10 @@
 use alloc::string::String;
 
 use crate::builtin_names::builtin_name;
-use crate::options::{Conv2dOptions, FullyConnectedOptions, Pool2dOptions, ReshapeOptions, SoftmaxOptions};
+use crate::options::{
+    Conv2dOptions, FullyConnectedOptions, PackOptions, Pool2dOptions, ReshapeOptions, ShapeOptions,
+    SoftmaxOptions, StridedSliceOptions,
+};
 use crate::schema::{Options, TableOffset};
 use crate::table::Table;
 use crate::{ElementType, Error, Tensor};
@@ -31,7 +34,7 @@ macro_rules! operators {
     ($(
         $(#[$meta:meta])*
         $variant:ident $(($options:ident = $union:literal))? $name:ident = $code:literal,
-        $min:literal..=$max:literal -> $outputs:literal, $versions:expr;
+        $min:literal..=$max:tt -> $outputs:literal, $versions:expr;
     )*) => {
         /// A kind of operator with its options: one variant for each builtin operator that this crate knows.
         #[derive(Debug, Clone, PartialEq)]
@@ -124,6 +127,8 @@ macro_rules! operators {
     };
 }
 
+/// Any number of operands.
+const MANY: usize = usize::MAX;
 /// The code of operators that are not builtin.
 const CUSTOM: i32 = 32;
 
@@ -144,6 +149,12 @@ operators! {
     Softmax(SoftmaxOptions = 9) SOFTMAX = 25, 1..=1 -> 1, [1, 2, 3];
     /// Dimensions in another order: the second operand lists the input's dimensions.
     Transpose TRANSPOSE = 39, 2..=2 -> 1, [1, 2, 5];
+    /// A part of the operand: `begin`, `end` and `strides` of each dimension are further operands.
+    StridedSlice(StridedSliceOptions = 32) STRIDED_SLICE = 45, 4..=4 -> 1, [1, 2, 1];
+    /// The operand's shape as integers.
+    Shape(ShapeOptions = 55) SHAPE = 77, 1..=1 -> 1, [1, 1, 1];
+    /// Operands of the same shape stacked along a new dimension.
+    Pack(PackOptions = 59) PACK = 83, 1..=MANY -> 1, [1, 2, 3];
     /// Floats to integers, or integers to integers of another scale.
     Quantize QUANTIZE = 114, 1..=1 -> 1, [1, 1, 2];
 }
@@ -167,14 +178,15 @@ impl Op {
         by_type.max(self.version_of_options(inputs, outputs))
     }
 
+    /// `quantized_bias_type` changes what is computed only where it says `Int32`; older runtimes may ignore `Int64`.
     fn version_of_options(&self, inputs: &[Option<&Tensor<'_>>], outputs: &[&Tensor<'_>]) -> i32 {
         let quantized = |tensor: Option<&Tensor<'_>>| {
             tensor.is_some_and(|tensor| matches!(tensor.element_type, ElementType::Int8 | ElementType::Int16))
         };
         match self {
-            Self::Conv2d(options) if options.quantized_bias_type != ElementType::Float32 => 8,
+            Self::Conv2d(options) if options.quantized_bias_type == ElementType::Int32 => 8,
             Self::Conv2d(_) if quantized(inputs.first().copied().flatten()) && is_grouped(inputs) => 6,
-            Self::FullyConnected(options) if options.quantized_bias_type != ElementType::Float32 => 11,
+            Self::FullyConnected(options) if options.quantized_bias_type == ElementType::Int32 => 11,
             Self::FullyConnected(_) if inputs.get(2).copied().flatten().is_none() => 6,
             Self::FullyConnected(options) if options.keep_num_dims => 5,
             Self::Quantize | Self::Dequantize => {
@@ -231,7 +243,7 @@ mod tests {
     fn versions_follow_the_options() {
         let tensors = [tensor(ElementType::Int16), tensor(ElementType::Int8), tensor(ElementType::Int64)];
         let [x, weights, bias] = &tensors;
-        let options = FullyConnectedOptions { quantized_bias_type: ElementType::Int64, ..Default::default() };
+        let options = FullyConnectedOptions { quantized_bias_type: ElementType::Int32, ..Default::default() };
         let version =
             |options, bias| Op::FullyConnected(options).version(&[Some(x), Some(weights), bias], &[x]);
         assert_eq!(version(options, Some(bias)), 11);

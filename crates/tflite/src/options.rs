@@ -101,6 +101,36 @@ options! {
         0 beta: f32 = 0.0,
     }
 
+    /// Options of STRIDED_SLICE. A mask has one bit for each element of the operands `begin`, `end` and `strides`.
+    pub struct StridedSliceOptions {
+        /// Elements whose `begin` is ignored: the slice starts at the border.
+        0 begin_mask: i32 = 0,
+        /// Elements whose `end` is ignored: the slice goes to the border.
+        1 end_mask: i32 = 0,
+        /// The element that stands for as many whole dimensions as are left.
+        2 ellipsis_mask: i32 = 0,
+        /// Elements that insert a dimension of extent 1.
+        3 new_axis_mask: i32 = 0,
+        /// Elements whose dimension is dropped: the slice is the one at `begin`.
+        4 shrink_axis_mask: i32 = 0,
+        /// Whether `end` counts from `begin`.
+        5 offset: bool = false,
+    }
+
+    /// Options of SHAPE.
+    pub struct ShapeOptions {
+        /// Type of the result: `Int32` or `Int64`; `Float32` stands for "not said".
+        0 out_type: ElementType = ElementType::Float32,
+    }
+
+    /// Options of PACK.
+    pub struct PackOptions {
+        /// Number of operands.
+        0 values_count: i32 = 0,
+        /// The new dimension along which they are stacked; negative from the end.
+        1 axis: i32 = 0,
+    }
+
     /// Options of RESHAPE.
     pub struct ReshapeOptions {
         /// The new shape where there is no second operand; one extent may be -1: what is left.

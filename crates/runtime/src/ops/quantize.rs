@@ -1,5 +1,6 @@
 //! QUANTIZE and DEQUANTIZE: between real numbers and integers, and between integers of different scales.
 
+use alloc::vec::Vec;
 use core::marker::PhantomData;
 
 use burnlite_tflite::ElementType;
@@ -8,7 +9,7 @@ use crate::error::OperatorFault;
 use crate::fixed_point::{QuantizedMultiplier, round_half_away_f32};
 use crate::frame::{Inputs, Writable, elements_mut};
 use crate::ops::integer::{Integer, multiplier};
-use crate::plan::{Kernel, Node, Planned};
+use crate::plan::{Kernel, Node, Operand, Planned};
 
 /// `round(value / scale) + zero_point`, in single precision, halves away from zero, saturating (`AffineQuantize`).
 ///
@@ -66,14 +67,56 @@ pub(crate) fn plan_dequantize(node: &Node<'_>) -> Result<Planned, OperatorFault>
 }
 
 fn from_float<T: Integer>(node: &Node<'_>) -> Result<Planned, OperatorFault> {
-    let parameters = node.output(0)?.scale_and_zero_point()?;
+    let parameters = Parameters::new(&node.output(0)?, node.input(0)?.shape)?;
     Ok(Planned::new(node.input(0)?.shape, Quantize::<T> { parameters, element: PhantomData }))
 }
 
 fn to_float<T: Integer>(node: &Node<'_>) -> Result<Planned, OperatorFault> {
     let input = node.input(0)?;
-    let parameters = input.scale_and_zero_point()?;
+    let parameters = Parameters::new(&input, input.shape)?;
     Ok(Planned::new(input.shape, Dequantize::<T> { parameters, element: PhantomData }))
+}
+
+/// Scales and zero points, each for a run of elements; after the last run the first pair serves again.
+#[derive(Debug)]
+struct Parameters {
+    pairs: Vec<(f32, i32)>,
+    /// Elements that share a pair before the next one's turn.
+    run: usize,
+}
+
+impl Parameters {
+    fn new(quantized: &Operand<'_>, shape: &[usize]) -> Result<Self, OperatorFault> {
+        let is_per_channel =
+            quantized.tensor.quantization.as_ref().filter(|quantization| quantization.is_per_channel());
+        let Some(quantization) = is_per_channel else {
+            return Ok(Self {
+                pairs: [quantized.scale_and_zero_point()?].into(),
+                run: shape.iter().product(),
+            });
+        };
+        let (Some(&channels), Some(inner)) =
+            (shape.get(quantization.dimension), shape.get(quantization.dimension + 1..))
+        else {
+            return Err(quantized.unusable("its dimension does not exist"));
+        };
+        let scales = quantized.channel_scales(channels, quantization.dimension)?;
+        let zero_points = quantization.zero_point.iter().map(|&zero_point| zero_point as i32);
+        Ok(Self { pairs: scales.into_iter().zip(zero_points).collect(), run: inner.iter().product() })
+    }
+
+    /// Calls `convert` for each run of elements with its scale and zero point.
+    fn for_each_run<X, Y>(
+        &self,
+        input: &[X],
+        output: &mut [Y],
+        convert: impl Fn(&[X], (f32, i32), &mut [Y]),
+    ) {
+        let runs = input.chunks(self.run.max(1)).zip(output.chunks_mut(self.run.max(1)));
+        for ((input, output), &pair) in runs.zip(self.pairs.iter().cycle()) {
+            convert(input, pair, output);
+        }
+    }
 }
 
 fn rescale<T: Integer, U: Integer>(node: &Node<'_>) -> Result<Planned, OperatorFault> {
@@ -91,26 +134,26 @@ fn rescale<T: Integer, U: Integer>(node: &Node<'_>) -> Result<Planned, OperatorF
 
 #[derive(Debug)]
 struct Quantize<T> {
-    parameters: (f32, i32),
+    parameters: Parameters,
     element: PhantomData<T>,
 }
 
 impl<T: Integer> Kernel for Quantize<T> {
     fn run(&self, inputs: &Inputs<'_>, [output, ..]: &mut Writable<'_>) -> Result<(), OperatorFault> {
-        quantize_slice(inputs.get(0), self.parameters, elements_mut::<T>(output));
+        self.parameters.for_each_run(inputs.get(0), elements_mut::<T>(output), quantize_slice);
         Ok(())
     }
 }
 
 #[derive(Debug)]
 struct Dequantize<T> {
-    parameters: (f32, i32),
+    parameters: Parameters,
     element: PhantomData<T>,
 }
 
 impl<T: Integer> Kernel for Dequantize<T> {
     fn run(&self, inputs: &Inputs<'_>, [output, ..]: &mut Writable<'_>) -> Result<(), OperatorFault> {
-        dequantize_slice(inputs.get::<T>(0), self.parameters, elements_mut(output));
+        self.parameters.for_each_run(inputs.get::<T>(0), elements_mut(output), dequantize_slice);
         Ok(())
     }
 }

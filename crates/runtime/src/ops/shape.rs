@@ -1,12 +1,11 @@
-//! RESHAPE and TRANSPOSE: the same elements in another shape or order.
+//! RESHAPE and SHAPE: shapes set, and shapes told.
 
 use alloc::vec::Vec;
 
-use burnlite_tflite::ReshapeOptions;
+use burnlite_tflite::{ElementType, ReshapeOptions, ShapeOptions};
 
 use crate::error::OperatorFault;
-use crate::frame::{Inputs, Writable};
-use crate::plan::{Kernel, Node, Planned};
+use crate::plan::{Node, Planned};
 
 /// RESHAPE: the operand's memory under another shape.
 pub(crate) fn plan_reshape(node: &Node<'_>, options: &ReshapeOptions) -> Result<Planned, OperatorFault> {
@@ -49,61 +48,20 @@ fn resolve(asked: &[i32], elements: usize) -> Result<Vec<usize>, OperatorFault> 
     if known == elements { Ok(shape) } else { Err(fault()) }
 }
 
-/// TRANSPOSE: the second operand lists, for each dimension of the result, the input's dimension.
-pub(crate) fn plan_transpose(node: &Node<'_>) -> Result<Planned, OperatorFault> {
-    let (input, order, output) = (node.input(0)?, node.input(1)?, node.output(0)?);
-    let element_bits = input.element_type().bits().filter(|bits| bits.is_multiple_of(8));
-    let (true, Some(bits)) = (input.element_type() == output.element_type(), element_bits) else {
+/// SHAPE: known when the model is planned, so what is computed from it alone is a constant too.
+pub(crate) fn plan_shape(node: &Node<'_>, options: &ShapeOptions) -> Result<Planned, OperatorFault> {
+    let (input, output) = (node.input(0)?, node.output(0)?);
+    let said = options.out_type;
+    if said != ElementType::Float32 && said != output.element_type() {
         return Err(node.types_fault());
+    }
+    let extents = input.shape.iter().map(|&extent| extent as u64);
+    let bytes = match output.element_type() {
+        ElementType::Int32 => extents.flat_map(|extent| (extent as u32).to_le_bytes()).collect(),
+        ElementType::Int64 => extents.flat_map(u64::to_le_bytes).collect(),
+        _ => return Err(node.types_fault()),
     };
-    let order = order.constant::<i32>()?;
-    let rank = input.shape.len();
-    let fault = || OperatorFault::Shape {
-        what: alloc::format!("{order:?} is not an order of the dimensions"),
-        found: input.shape.into(),
-    };
-    let mut dimensions = Vec::with_capacity(rank);
-    for &dimension in &order {
-        let dimension = if dimension < 0 { i64::from(dimension) + rank as i64 } else { dimension.into() };
-        match usize::try_from(dimension) {
-            Ok(dimension) if dimension < rank && !dimensions.contains(&dimension) => {
-                dimensions.push(dimension)
-            }
-            _ => return Err(fault()),
-        }
-    }
-    if dimensions.len() != rank {
-        return Err(fault());
-    }
-    let mut strides = alloc::vec![1usize; rank];
-    for dimension in (1..rank).rev() {
-        strides[dimension - 1] = strides[dimension] * input.shape[dimension];
-    }
-    let shape: Vec<usize> = dimensions.iter().map(|&dimension| input.shape[dimension]).collect();
-    let axes = dimensions.iter().map(|&dimension| (input.shape[dimension], strides[dimension])).collect();
-    Ok(Planned::new(shape, Transpose { axes, element_bytes: bits / 8 }))
-}
-
-#[derive(Debug)]
-struct Transpose {
-    /// Extent of each of the result's dimensions, and the step in the input that belongs to it.
-    axes: Vec<(usize, usize)>,
-    element_bytes: usize,
-}
-
-impl Kernel for Transpose {
-    fn run(&self, inputs: &Inputs<'_>, [output, ..]: &mut Writable<'_>) -> Result<(), OperatorFault> {
-        let (input, bytes) = (inputs.bytes(0), self.element_bytes);
-        for (index, element) in output.chunks_exact_mut(bytes).enumerate() {
-            let (mut rest, mut position) = (index, 0);
-            for &(extent, step) in self.axes.iter().rev() {
-                position += rest % extent * step;
-                rest /= extent;
-            }
-            element.copy_from_slice(&input[position * bytes..][..bytes]);
-        }
-        Ok(())
-    }
+    Ok(Planned::known([input.shape.len()], bytes))
 }
 
 #[cfg(test)]

@@ -63,7 +63,7 @@ fn plan_int8<T: Integer>(
     options: &SoftmaxOptions,
     depth: usize,
 ) -> Result<Planned, OperatorFault> {
-    let (input, output) = (node.input(0)?, node.output(0)?);
+    let input = node.input(0)?;
     let (scale, _) = input.scale_and_zero_point()?;
     // `PreprocessSoftmaxScaling`, then `CalculateInputRadius`.
     let unit = f64::from(1u32 << (31 - DIFFERENCE_BITS));
@@ -72,11 +72,10 @@ fn plan_int8<T: Integer>(
         .map(|half| QuantizedMultiplier { shift: half.shift + 1, ..half }));
     let multiplier = multiplier
         .filter(|multiplier| real > 1.0 && multiplier.shift >= 0)
-        .ok_or_else(|| input.unusable("scale * beta must lie above 2^-26 for softmax"))?;
+        .ok_or_else(|| input.unusable("scale * beta is too small for softmax: it must be at least 2^-26"))?;
     let radius = f64::from((1i32 << DIFFERENCE_BITS) - 1) * unit / f64::from(1u32 << multiplier.shift);
     require_output(node, T::MIN, if T::MAX == 127 { 1.0 / 256.0 } else { 1.0 / 65_536.0 })?;
     let kernel = Int8Softmax::<T> { depth, multiplier, smallest: -(radius as i32), element: PhantomData };
-    let _ = output;
     Ok(Planned::new(input.shape, kernel))
 }
 

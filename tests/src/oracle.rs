@@ -1,0 +1,59 @@
+//! What a test needs from outside: the real MNIST, and the real LiteRT interpreter. Both are found by environment.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::{Array, read_npz, write_npz};
+
+/// The folder of MNIST, from `MNIST_DIR`; without it the test says that it is skipped (and fails where `CI` is set).
+pub fn mnist() -> Option<PathBuf> {
+    environment("MNIST_DIR")
+}
+
+/// The real LiteRT interpreter: a Python that has `ai-edge-litert`, from `BURNLITE_LITERT`; without it the test says
+/// that it is skipped (and fails where `CI` is set).
+pub fn litert() -> Option<LiteRt> {
+    environment("BURNLITE_LITERT").map(|python| LiteRt { python })
+}
+
+fn environment(name: &str) -> Option<PathBuf> {
+    let value = std::env::var_os(name).filter(|value| !value.is_empty());
+    if value.is_none() {
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "{name} must be set where CI is: nothing may be skipped there"
+        );
+        eprintln!("skipped: {name} is not set");
+    }
+    // Cargo runs a test in its package's folder, a person names paths from the workspace's.
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests lies in the workspace");
+    value.map(|value| workspace.join(value))
+}
+
+/// The real LiteRT interpreter, through `tests/litert.py`.
+#[derive(Debug)]
+pub struct LiteRt {
+    python: PathBuf,
+}
+
+impl LiteRt {
+    /// What LiteRT computes with the given resolver: `reference` or `default`.
+    ///
+    /// # Panics
+    /// Where LiteRT refuses the model or the inputs.
+    pub fn run(&self, resolver: &str, model: &[u8], inputs: &[Array]) -> Vec<Array> {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let [model_path, input_path, output_path] =
+            ["model.tflite", "inputs.npz", "outputs.npz"].map(|name| folder.path().join(name));
+        std::fs::write(&model_path, model).expect("the model");
+        write_npz(&input_path, "input", inputs);
+        let output = Command::new(&self.python)
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("litert.py"))
+            .args(["--resolver", resolver])
+            .args([&model_path, &input_path, &output_path])
+            .output()
+            .unwrap_or_else(|error| panic!("{}: {error}", self.python.display()));
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        read_npz(&output_path, "output")
+    }
+}

@@ -1,0 +1,107 @@
+//! The runtime against LiteRT's reference kernels, on committed fixtures.
+
+use burnlite_runtime::{InterpreterOptions, Kernels};
+use burnlite_tests::{Array, Fixture, run};
+use burnlite_tflite::Model;
+
+/// Integers must be equal; floats within 4 units in the last place, or a relative 1e-6 of the array's largest value.
+fn differences(found: &[Array], expected: &[Array]) -> Result<(), String> {
+    if found.len() != expected.len() {
+        return Err(format!("{} outputs instead of {}", found.len(), expected.len()));
+    }
+    for (found, expected) in found.iter().zip(expected) {
+        match (found, expected) {
+            (Array::Float32(shape, found), Array::Float32(expected_shape, expected))
+                if shape == expected_shape =>
+            {
+                floats_agree(found, expected)?;
+            }
+            _ if found == expected => {}
+            _ => return Err(first_difference(found, expected)),
+        }
+    }
+    Ok(())
+}
+
+fn floats_agree(found: &[f32], expected: &[f32]) -> Result<(), String> {
+    let finite = |value: &&f32| value.is_finite();
+    let largest = expected.iter().filter(finite).fold(0f32, |largest, value| largest.max(value.abs()));
+    for (index, (&a, &b)) in found.iter().zip(expected).enumerate() {
+        let ulps = (a.to_bits() as i32).abs_diff(b.to_bits() as i32);
+        let close = (a - b).abs() <= 1e-6 * largest;
+        if !(a == b || (a.is_nan() && b.is_nan()) || ulps <= 4 || close) {
+            return Err(format!("element {index} is {a:e} instead of {b:e}"));
+        }
+    }
+    Ok(())
+}
+
+fn first_difference(found: &Array, expected: &Array) -> String {
+    if found.shape() != expected.shape() || found.element_type() != expected.element_type() {
+        let describe = |array: &Array| format!("{} {:?}", array.element_type(), array.shape());
+        return format!("{} instead of {}", describe(found), describe(expected));
+    }
+    let text = |array: &Array| burnlite_tests::for_each_type!(array, (_, values) => format!("{values:?}"));
+    let (found, expected) = (text(found), text(expected));
+    let (found, expected): (Vec<_>, Vec<_>) = (found.split(", ").collect(), expected.split(", ").collect());
+    let differing: Vec<_> = (0..found.len()).filter(|&index| found[index] != expected[index]).collect();
+    let index = differing[0];
+    format!(
+        "{} of {} elements differ, first {index}: {} instead of {}",
+        differing.len(),
+        found.len(),
+        found[index],
+        expected[index]
+    )
+}
+
+/// Runs every fixture of a folder and reports all that differ.
+fn check_folder(folder: &str, kernels: Kernels) {
+    let options = InterpreterOptions { kernels, ..InterpreterOptions::default() };
+    let fixtures = Fixture::folder(folder);
+    assert!(!fixtures.is_empty());
+    let mut faults = Vec::new();
+    for fixture in &fixtures {
+        let result = Model::from_bytes(&fixture.bytes)
+            .map_err(|error| error.to_string())
+            .and_then(|model| run(&model, &options, &fixture.inputs).map_err(|error| error.to_string()))
+            .and_then(|outputs| differences(&outputs, &fixture.outputs));
+        if let Err(fault) = result {
+            faults.push(format!("{}: {fault}", fixture.name));
+        }
+    }
+    assert!(
+        faults.is_empty(),
+        "{} of {} fixtures differ:\n{}",
+        faults.len(),
+        fixtures.len(),
+        faults.join("\n")
+    );
+}
+
+#[test]
+fn operators_equal_the_reference() {
+    check_folder("operators", Kernels::Auto);
+}
+
+#[test]
+fn operators_equal_the_reference_with_plain_loops() {
+    check_folder("operators", Kernels::Reference);
+}
+
+#[test]
+fn networks_made_by_tensorflow_equal_the_reference() {
+    check_folder("networks", Kernels::Auto);
+}
+
+#[test]
+fn what_tensorflow_wrote_is_read_and_written_and_read_again() {
+    for fixture in Fixture::folder("networks").iter().chain(&Fixture::folder("operators")) {
+        let model = Model::from_bytes(&fixture.bytes).unwrap();
+        let bytes = model.to_bytes().unwrap();
+        let again = Model::from_bytes(&bytes).unwrap();
+        assert_eq!(again.to_bytes().unwrap(), bytes, "{}", fixture.name);
+        assert_eq!(again.graphs[0].tensors, model.graphs[0].tensors, "{}", fixture.name);
+        assert!(bytes.len() <= fixture.bytes.len(), "{}: {} bytes", fixture.name, bytes.len());
+    }
+}

@@ -1,0 +1,217 @@
+//! The command line.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use burnlite_mnist::{Backend, Digits, LoadOptions, Require, TrainingOptions};
+use clap::{Args, Parser, Subcommand};
+
+use crate::files::Folder;
+use crate::screen::Screen;
+use crate::stages;
+
+/// Trains a network in Burn, writes it as a .tflite file, quantizes it to 16x8 and int8, and runs all of them.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", after_help = EXAMPLES)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  cargo xtask tutorial                           the whole way: train, export, convert, evaluate
+  cargo xtask tutorial --epochs 3 --seed 7       train longer, from other weights
+  cargo xtask tutorial --data-dir ~/mnist        with your copy of MNIST (.gz or raw)
+  cargo xtask tutorial --dataset digits          with generated digits, without any download
+  cargo xtask train && cargo xtask export        one stage at a time; files lie in target/tutorial
+  cargo xtask evaluate --out /tmp/run --quiet    only files: /tmp/run/evaluation.json";
+
+/// A command of `cargo xtask`.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// The whole way: train, export, convert, evaluate; writes summary.json.
+    Tutorial {
+        #[command(flatten)]
+        training: TrainingArguments,
+        #[command(flatten)]
+        data: DataArguments,
+        #[command(flatten)]
+        common: CommonArguments,
+    },
+    /// Train the network; writes network.bpk and training.json.
+    Train {
+        #[command(flatten)]
+        training: TrainingArguments,
+        #[command(flatten)]
+        data: DataArguments,
+        #[command(flatten)]
+        common: CommonArguments,
+    },
+    /// Export the trained network; writes mnist_float32.tflite.
+    Export {
+        #[command(flatten)]
+        common: CommonArguments,
+    },
+    /// Calibrate the float model and convert it to 16x8 and int8; writes four .tflite files.
+    Convert {
+        #[command(flatten)]
+        data: DataArguments,
+        #[command(flatten)]
+        common: CommonArguments,
+    },
+    /// Run all models on the test images; writes first_digit.png and evaluation.json.
+    Evaluate {
+        #[command(flatten)]
+        data: DataArguments,
+        #[command(flatten)]
+        common: CommonArguments,
+    },
+}
+
+/// How to train.
+#[derive(Debug, Clone, Args)]
+pub struct TrainingArguments {
+    /// Passes over the training images.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub epochs: u32,
+    /// Seed of the weights and of the order of the images.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Burn backend: flex, or ndarray (xtask builds itself again with it when needed).
+    #[arg(long, default_value = "flex", value_name = "NAME")]
+    pub backend: Backend,
+}
+
+/// Where the digits come from.
+#[derive(Debug, Clone, Args)]
+pub struct DataArguments {
+    /// auto (MNIST, or generated digits where it cannot be had), mnist (or an error), digits (generated).
+    #[arg(long, default_value = "auto", value_name = "NAME")]
+    pub dataset: Require,
+    /// Folder with the four files of MNIST, raw or .gz; also the environment variable MNIST_DIR.
+    #[arg(long, value_name = "FOLDER")]
+    pub data_dir: Option<PathBuf>,
+}
+
+/// Where results go.
+#[derive(Debug, Clone, Args)]
+pub struct CommonArguments {
+    /// Folder for the results [default: target/tutorial].
+    #[arg(long, value_name = "FOLDER")]
+    pub out: Option<PathBuf>,
+    /// Print nothing but errors.
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// Runs the command of the process's arguments.
+///
+/// # Errors
+/// What went wrong, with the file that is concerned; nothing is left half-written.
+pub fn run() -> Result<()> {
+    let start = Instant::now();
+    match Arguments::parse().command {
+        Command::Tutorial { training, data, common } => {
+            if built_again_for(training.backend)? {
+                return Ok(());
+            }
+            let (folder, screen) = common.open()?;
+            let digits = data.load(training.seed, &screen)?;
+            stages::tutorial(&digits, &training.options(), training.backend, &folder, &screen, start)
+        }
+        Command::Train { training, data, common } => {
+            if built_again_for(training.backend)? {
+                return Ok(());
+            }
+            let (folder, screen) = common.open()?;
+            let digits = data.load(training.seed, &screen)?;
+            stages::train(&digits, &training.options(), training.backend, &folder, &screen).map(drop)
+        }
+        Command::Export { common } => {
+            let (folder, screen) = common.open()?;
+            stages::export(&folder, &screen)
+        }
+        Command::Convert { data, common } => {
+            let (folder, screen) = common.open()?;
+            let digits = data.load(folder.training()?.seed, &screen)?;
+            stages::convert(&digits, &folder, &screen)
+        }
+        Command::Evaluate { data, common } => {
+            let (folder, screen) = common.open()?;
+            let digits = data.load(folder.training()?.seed, &screen)?;
+            stages::evaluate(&digits, &folder, &screen).map(drop)
+        }
+    }
+}
+
+impl TrainingArguments {
+    fn options(&self) -> TrainingOptions {
+        TrainingOptions { epochs: self.epochs as usize, seed: self.seed, ..TrainingOptions::default() }
+    }
+}
+
+impl DataArguments {
+    /// The digits, with a banner where generated ones stand in for MNIST.
+    fn load(&self, seed: u64, screen: &Screen) -> Result<Digits> {
+        let mut options = LoadOptions { require: self.dataset, seed, ..LoadOptions::new(workspace()) };
+        if let Some(folder) = &self.data_dir {
+            if self.dataset == Require::Digits {
+                bail!("--data-dir has no part in generated digits: leave it out, or choose --dataset mnist");
+            }
+            options.data_dir = Some(folder.clone());
+        }
+        stages::load(&options, screen)
+    }
+}
+
+impl CommonArguments {
+    /// The folder for the results, created and found writable before any work is done.
+    fn open(&self) -> Result<(Folder, Screen)> {
+        let path = self.out.clone().unwrap_or_else(|| workspace().join("target/tutorial"));
+        Ok((Folder::open(path)?, Screen::new(self.quiet)))
+    }
+}
+
+/// The workspace's folder.
+fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace")
+}
+
+/// Builds xtask with the cargo feature that the backend needs, and runs that with the same arguments; `false` where this
+/// build has the backend.
+fn built_again_for(backend: Backend) -> Result<bool> {
+    if backend != Backend::NdArray || cfg!(feature = "ndarray") {
+        return Ok(false);
+    }
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = std::process::Command::new(cargo)
+        .args(["run", "--quiet", "--package", "xtask", "--features", "ndarray", "--"])
+        .args(std::env::args_os().skip(1))
+        .current_dir(workspace())
+        .status()
+        .context("cannot run cargo to build the backend ndarray")?;
+    if !status.success() {
+        std::process::exit(status.code().unwrap_or(1));
+    }
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn an_unknown_dataset_is_an_error_that_names_it() {
+        let error = Arguments::try_parse_from(["xtask", "tutorial", "--dataset", "cifar"]).unwrap_err();
+        assert!(error.to_string().contains("cifar"), "{error}");
+    }
+}

@@ -1,0 +1,129 @@
+//! The folder of results: written whole or not at all.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use burnlite_tflite::Model;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::models::ModelKind;
+use crate::summary::Training;
+
+/// The folder in which a run leaves its files.
+#[derive(Debug, Clone)]
+pub struct Folder {
+    path: PathBuf,
+}
+
+impl Folder {
+    /// Creates the folder if there is none, and makes sure that files can be written there.
+    ///
+    /// # Errors
+    /// Where that is not so.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
+        let path = path.into();
+        let advice =
+            || format!("cannot write results to '{}': choose another folder with --out", path.display());
+        fs::create_dir_all(&path).with_context(advice)?;
+        tempfile::tempfile_in(&path).with_context(advice)?;
+        Ok(Self { path })
+    }
+
+    /// The path of a file in the folder.
+    pub fn join(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// The trained weights.
+    pub fn network(&self) -> PathBuf {
+        self.join("network.bpk")
+    }
+
+    /// How the weights were trained.
+    ///
+    /// # Errors
+    /// Where `training.json` is missing or not what training writes.
+    pub fn training(&self) -> Result<Training> {
+        self.read_json("training.json")
+    }
+
+    /// The bytes of one of the models.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    pub fn model_bytes(&self, kind: &ModelKind) -> Result<Vec<u8>> {
+        let path = self.join(&kind.file_name());
+        let stage = if kind.is_float() { "export" } else { "convert" };
+        fs::read(&path)
+            .with_context(|| format!("cannot read '{}': run `cargo xtask {stage}` first", path.display()))
+    }
+
+    /// Writes a model.
+    ///
+    /// # Errors
+    /// Where the model or the file cannot be written.
+    pub fn write_model(&self, kind: &ModelKind, model: &Model<'_>) -> Result<()> {
+        self.write(&kind.file_name(), &model.to_bytes()?)
+    }
+
+    /// Writes a value as JSON.
+    ///
+    /// # Errors
+    /// Where the file cannot be written.
+    pub fn write_json(&self, name: &str, value: &impl Serialize) -> Result<()> {
+        let mut text = serde_json::to_vec_pretty(value)?;
+        text.push(b'\n');
+        self.write(name, &text)
+    }
+
+    fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<T> {
+        let path = self.join(name);
+        let advice = || format!("cannot read '{}': run `cargo xtask train` first", path.display());
+        let bytes = fs::read(&path).with_context(advice)?;
+        serde_json::from_slice(&bytes).with_context(advice)
+    }
+
+    /// Writes a file beside its place and moves it there when it is whole.
+    ///
+    /// # Errors
+    /// Where the file cannot be written; an older file of that name is then as before.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let path = self.join(name);
+        replace(&path, bytes).with_context(|| format!("cannot write '{}'", path.display()))
+    }
+}
+
+fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = path.parent().context("a file has a folder")?;
+    let mut part = tempfile::Builder::new().suffix(".part").tempfile_in(folder)?;
+    part.write_all(bytes)?;
+    part.as_file().sync_all()?;
+    part.persist(path)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_and_nothing_else_is_left() {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = Folder::open(temporary.path().join("a/b")).unwrap();
+        for bytes in [&b"first"[..], b"second"] {
+            folder.write("file", bytes).unwrap();
+            assert_eq!(fs::read(folder.join("file")).unwrap(), bytes);
+        }
+        assert_eq!(fs::read_dir(temporary.path().join("a/b")).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_folder_that_is_a_file_is_an_error_that_says_what_to_do() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let error = format!("{:#}", Folder::open(file.path()).unwrap_err());
+        assert!(error.contains("--out"), "{error}");
+    }
+}

@@ -1,0 +1,26 @@
+//! Orchestration of the workspace: the tutorial, and each of its stages alone.
+//!
+//! The libraries do the work and print nothing; here are the order of the stages, the files between them, and what a
+//! person sees. Every stage is a function, and `cargo xtask tutorial` calls the same functions as the stages' own
+//! commands:
+//!
+//! | stage | reads | writes |
+//! |---|---|---|
+//! | [`stages::train`] | the digits | `network.bpk`, `training.json` |
+//! | [`stages::export`] | `network.bpk` | `mnist_float32.tflite` |
+//! | [`stages::convert`] | `mnist_float32.tflite`, the first 100 training images | the four integer models |
+//! | [`stages::evaluate`] | the five models, the test images | `first_digit.png`, `evaluation.json` |
+
+mod arguments;
+mod files;
+mod models;
+mod picture;
+mod screen;
+pub mod stages;
+mod summary;
+
+pub use arguments::{Arguments, Command, run};
+pub use files::Folder;
+pub use models::{ModelKind, quantized};
+pub use screen::Screen;
+pub use summary::{ModelSummary, Summary, Training};

@@ -1,0 +1,15 @@
+//! The stages of the tutorial.
+
+mod convert;
+mod evaluate;
+mod export;
+mod load;
+mod train;
+mod tutorial;
+
+pub use convert::convert;
+pub use evaluate::evaluate;
+pub use export::{export, exported};
+pub use load::load;
+pub use train::train;
+pub use tutorial::tutorial;

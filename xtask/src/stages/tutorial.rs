@@ -1,0 +1,40 @@
+use std::time::Instant;
+
+use anyhow::Result;
+use burnlite_mnist::{Backend, Digits, TrainingOptions};
+
+use super::{convert, evaluate, export, train};
+use crate::files::Folder;
+use crate::screen::{Screen, seconds};
+use crate::summary::Summary;
+
+/// Every stage in turn; writes `summary.json`, whose total time counts from `start`.
+///
+/// # Errors
+/// The stages'.
+pub fn tutorial(
+    digits: &Digits,
+    options: &TrainingOptions,
+    backend: Backend,
+    folder: &Folder,
+    screen: &Screen,
+    start: Instant,
+) -> Result<()> {
+    let training = train(digits, options, backend, folder, screen)?;
+    export(folder, screen)?;
+    convert(digits, folder, screen)?;
+    let models = evaluate(digits, folder, screen)?;
+    let time = start.elapsed();
+    let summary = Summary {
+        dataset: training.dataset,
+        seed: training.seed,
+        epochs: training.epochs,
+        backend: training.backend,
+        train_seconds: training.train_seconds,
+        total_seconds: time.as_secs_f64(),
+        models,
+    };
+    folder.write_json("summary.json", &summary)?;
+    screen.line(format!("\n{} in all; summary: {}", seconds(time), folder.join("summary.json").display()));
+    Ok(())
+}

@@ -1,0 +1,57 @@
+//! What a run leaves for machines; `docs/tutorial.md` documents the fields, and they stay.
+
+use burnlite_mnist::Source;
+use serde::{Deserialize, Serialize};
+
+/// `training.json`: how the network was trained.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Training {
+    /// `mnist` or `digits` (generated).
+    pub dataset: Source,
+    /// Seed of the weights and of the order of the images.
+    pub seed: u64,
+    /// Passes over the training images.
+    pub epochs: usize,
+    /// Burn backend.
+    pub backend: String,
+    /// Seconds of training, without loading the digits.
+    pub train_seconds: f64,
+    /// Accuracy on the test images, computed by Burn: 0 to 1.
+    pub test_accuracy: f64,
+}
+
+/// `summary.json`: the whole tutorial.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// `mnist` or `digits` (generated).
+    pub dataset: Source,
+    /// Seed of the weights and of the order of the images.
+    pub seed: u64,
+    /// Passes over the training images.
+    pub epochs: usize,
+    /// Burn backend.
+    pub backend: String,
+    /// Seconds of training, without loading the digits.
+    pub train_seconds: f64,
+    /// Seconds of everything, from the start of the command.
+    pub total_seconds: f64,
+    /// The models, the float one first.
+    pub models: Vec<ModelSummary>,
+}
+
+/// One model on the test images; `evaluation.json` is a list of these.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelSummary {
+    /// `float32`, `16x8`, `16x8-int16-io`, `int8` or `int8-int8-io`.
+    pub name: String,
+    /// The model's file.
+    pub path: String,
+    /// Bytes of the file.
+    pub bytes: usize,
+    /// Share of test images whose largest logit is their label's: 0 to 1.
+    pub accuracy: f64,
+    /// Share of test images on which the float model gives the same answer: 0 to 1.
+    pub agreement: f64,
+    /// Median microseconds of running the model on one image, on one thread.
+    pub microseconds_per_image: f64,
+}
