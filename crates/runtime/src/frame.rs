@@ -93,7 +93,7 @@ pub(crate) fn frame<'f>(
 impl<'f> Inputs<'f> {
     /// The operand's elements; empty for one that is left out. The plan has checked the type.
     pub(crate) fn get<T: Element>(&self, position: usize) -> &'f [T] {
-        bytemuck::cast_slice(self.bytes(position))
+        elements(self.bytes(position))
     }
 
     /// The operand's bytes; empty for one that is left out.
@@ -115,9 +115,15 @@ impl<'f> Inputs<'f> {
     }
 }
 
+/// The elements that bytes hold. The plan has checked the type.
+pub(crate) fn elements<T: Element>(bytes: &[u8]) -> &[T] {
+    // An empty slice may start anywhere, also where no element could.
+    if bytes.is_empty() { &[] } else { bytemuck::cast_slice(bytes) }
+}
+
 /// The elements of a writable region. The plan has checked the type.
 pub(crate) fn elements_mut<T: Element>(bytes: &mut [u8]) -> &mut [T] {
-    bytemuck::cast_slice_mut(bytes)
+    if bytes.is_empty() { &mut [] } else { bytemuck::cast_slice_mut(bytes) }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use burnlite_tflite::{Element, ElementType, Model, Quantization, TensorId};
 
 use crate::arena::AlignedBytes;
 use crate::error::Error;
-use crate::frame::{Place, elements_mut};
+use crate::frame::{Place, elements, elements_mut};
 use crate::kernels::Kernels;
 use crate::plan::Plan;
 
@@ -223,7 +223,7 @@ impl<'m> Interpreter<'m> {
             Place::Constant(index) => self.plan.constants[index].bytes(),
             Place::Absent => return None,
         };
-        Some(bytemuck::cast_slice(bytes))
+        Some(elements(bytes))
     }
 
     fn info(&self, id: TensorId) -> TensorInfo<'_> {

@@ -115,18 +115,20 @@ impl<'m> Writer<'m> {
     }
 
     fn buffer_tables(&self, builder: &mut Builder) -> TableVector {
-        let empty = {
-            let start = builder.start_table();
-            builder.end_table(start)
-        };
-        let mut tables = vec![empty];
-        for data in &self.buffers {
+        // All data first: among the tables, each would need padding anew.
+        let write = |data: &&[u8]| {
             pad(builder, data.len());
-            let data = builder.create_vector(data);
-            let start = builder.start_table();
-            builder.push_slot_always(slot_offset(slots::buffer::DATA), data);
-            tables.push(builder.end_table(start));
-        }
+            builder.create_vector(data)
+        };
+        let vectors: Vec<_> = self.buffers.iter().map(write).collect();
+        let tables: Vec<_> = core::iter::once(None)
+            .chain(vectors.into_iter().map(Some))
+            .map(|data| {
+                let start = builder.start_table();
+                push(builder, slots::buffer::DATA, data);
+                builder.end_table(start)
+            })
+            .collect();
         builder.create_vector(&tables)
     }
 

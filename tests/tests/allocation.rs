@@ -1,0 +1,54 @@
+//! Running a model allocates nothing.
+
+use burnlite_runtime::Interpreter;
+use burnlite_tests::{Array, Fixture, for_each_type};
+use burnlite_tflite::Model;
+
+#[test]
+fn invoke_allocates_nothing() {
+    for fixture in Fixture::folder("networks").iter().chain(&Fixture::folder("operators")) {
+        let model = Model::from_bytes(&fixture.bytes).unwrap();
+        let mut interpreter = Interpreter::new(&model).unwrap();
+        for_each_type!(&fixture.inputs[0], (shape, values) => {
+            interpreter.set_input(0, &values[..shape[1..].iter().product()]).unwrap();
+        });
+        let counts = allocation_counter::measure(|| interpreter.invoke().unwrap());
+        assert_eq!((counts.count_total, counts.bytes_total), (0, 0), "{}", fixture.name);
+    }
+}
+
+#[test]
+fn the_counter_counts() {
+    assert_eq!(allocation_counter::measure(|| drop(std::hint::black_box(vec![0u8; 100]))).bytes_total, 100);
+}
+
+#[test]
+fn clones_share_the_plan_and_not_the_memory() {
+    let fixture = Fixture::named("networks/tutorial_batch1_int8");
+    let model = Model::from_bytes(&fixture.bytes).unwrap();
+    let mut first = Interpreter::new(&model).unwrap();
+    let mut second = first.clone();
+    let Array::Float32(_, values) = &fixture.inputs[0] else { panic!("float inputs") };
+    first.set_input(0, &values[..784]).unwrap();
+    second.set_input(0, &values[784..1568]).unwrap();
+    first.invoke().unwrap();
+    second.invoke().unwrap();
+    let Array::Float32(_, expected) = &fixture.outputs[0] else { panic!("float outputs") };
+    assert_eq!(first.output::<f32>(0).unwrap(), &expected[..10]);
+    assert_eq!(second.output::<f32>(0).unwrap(), &expected[10..20]);
+}
+
+#[test]
+fn another_batch_gives_the_same_rows() {
+    let fixture = Fixture::named("networks/tutorial_int16x8");
+    let model = Model::from_bytes(&fixture.bytes).unwrap();
+    let mut interpreter = Interpreter::new(&model).unwrap();
+    let Array::Float32(shape, values) = &fixture.inputs[0] else { panic!("float inputs") };
+    interpreter.resize_input(0, &[shape[0], 28, 28]).unwrap();
+    interpreter.set_input(0, values).unwrap();
+    interpreter.invoke().unwrap();
+    let Array::Float32(_, expected) = &fixture.outputs[0] else { panic!("float outputs") };
+    assert_eq!(interpreter.output::<f32>(0).unwrap(), expected);
+    let error = interpreter.resize_input(0, &[1, 28, 27]).unwrap_err().to_string();
+    assert!(error.contains("[-1, 28, 28]") && error.contains("[1, 28, 27]"), "{error}");
+}
