@@ -1,0 +1,217 @@
+//! The captured operations with shapes that know the batch.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt::Display;
+
+use burn::backend::DType;
+use burn::backend::capture::TensorId;
+use burn::backend::ir::{GraphIr, IrVisitorMut, OperationIr, TensorIr, TensorStatus};
+use burn::tensor::{Shape as Sizes, TensorData};
+
+use crate::Error;
+use crate::capture::Capture;
+use crate::shape::{Extent, Shape};
+
+/// A forward pass, ready to be lowered.
+#[derive(Debug)]
+pub(crate) struct Program {
+    /// The operations that the outputs depend on, in order, each with its position in the capture.
+    ///
+    /// The shapes in there are those of one captured batch: [`Program::shape`] knows better.
+    pub(crate) operations: Vec<(usize, OperationIr)>,
+    /// What the caller gives, in order, and the types of its elements.
+    pub(crate) inputs: Vec<(TensorId, DType)>,
+    /// What the caller takes, in order.
+    pub(crate) outputs: Vec<TensorId>,
+    /// Values that are there from the start, parameters mostly.
+    pub(crate) constants: BTreeMap<TensorId, TensorData>,
+    /// Where in the module a constant is a parameter: `conv/weight`.
+    pub(crate) parameters: HashMap<TensorId, String>,
+    shapes: HashMap<TensorId, Shape>,
+}
+
+impl Program {
+    /// The program of one capture, for its batch only.
+    pub(crate) fn fixed(capture: Capture) -> Self {
+        let Capture { captured, parameters } = capture;
+        let values = captured.values.iter().map(|(&id, data)| (id, data.shape()));
+        let tensors = captured.graph.operations.iter().flat_map(OperationIr::nodes);
+        let shapes = values
+            .chain(tensors.map(|tensor| (tensor.id, &tensor.shape)))
+            .map(|(id, sizes)| (id, Shape::fixed(sizes.as_slice())))
+            .collect();
+        Self::new(captured.graph, captured.values, parameters, shapes)
+    }
+
+    /// The program for every batch, from captures with two: an extent that differs is a multiple of the batch.
+    pub(crate) fn batched(captures: [Capture; 2], batches: (usize, usize)) -> Result<Self, Error> {
+        let [first, second] = captures;
+        let mut pairing = Pairing { batches, partners: HashMap::new(), shapes: HashMap::new() };
+        let boundaries = |capture: &Capture| {
+            let graph = &capture.captured.graph;
+            graph.inputs.iter().chain(&graph.outputs).copied().collect::<Vec<_>>()
+        };
+        for (mine, theirs) in boundaries(&first).into_iter().zip(boundaries(&second)) {
+            pairing.partners.insert(mine, theirs);
+        }
+        pairing.operations(&first.captured.graph, &second.captured.graph)?;
+        pairing.constants(&first, &second)?;
+        let Capture { captured, parameters } = first;
+        Ok(Self::new(captured.graph, captured.values, parameters, pairing.shapes))
+    }
+
+    fn new(
+        graph: GraphIr,
+        mut constants: BTreeMap<TensorId, TensorData>,
+        parameters: HashMap<TensorId, String>,
+        shapes: HashMap<TensorId, Shape>,
+    ) -> Self {
+        // An input has a value too: the sample's, which is of no interest but for its type.
+        let inputs =
+            graph.inputs.iter().filter_map(|id| Some((*id, constants.remove(id)?.dtype()))).collect();
+        let operations = needed(graph.operations, &graph.outputs);
+        Self { operations, inputs, outputs: graph.outputs, constants, parameters, shapes }
+    }
+
+    /// The shape of a captured tensor.
+    pub(crate) fn shape(&self, id: TensorId) -> &Shape {
+        &self.shapes[&id]
+    }
+
+    /// The shapes of several tensors, for messages.
+    pub(crate) fn shapes<'a>(&self, tensors: impl Iterator<Item = &'a TensorIr>) -> String {
+        let shapes: Vec<String> = tensors.map(|tensor| self.shape(tensor.id).to_string()).collect();
+        if shapes.is_empty() { "nothing".into() } else { shapes.join(" and ") }
+    }
+}
+
+/// What Burn calls an operation: `Module.Conv2d`.
+///
+/// Burn's operations are enums in enums; their derived `Debug` has the names.
+pub(crate) fn kind(operation: &OperationIr) -> String {
+    if let OperationIr::Custom(custom) = operation {
+        return format!("Custom.{}", custom.id);
+    }
+    let debug = format!("{operation:?}");
+    let variants = debug.split(" {").next().unwrap_or_default();
+    let mut names: Vec<&str> = variants.split('(').collect();
+    // The last name is the struct of the operands; element types stand before a comma.
+    names.pop();
+    let names: Vec<&str> = names.iter().map(|name| name.rsplit(", ").next().unwrap_or(name)).collect();
+    names.join(".")
+}
+
+/// The operations on which `outputs` depend, with their positions.
+fn needed(operations: Vec<OperationIr>, outputs: &[TensorId]) -> Vec<(usize, OperationIr)> {
+    let mut wanted: HashSet<TensorId> = outputs.iter().copied().collect();
+    let mut kept = Vec::new();
+    for (index, operation) in operations.into_iter().enumerate().rev() {
+        let is_step = !matches!(operation, OperationIr::Init(_) | OperationIr::Drop(_));
+        if is_step && operation.outputs().any(|tensor| wanted.contains(&tensor.id)) {
+            wanted.extend(operation.inputs().map(|tensor| tensor.id));
+            kept.push((index, operation));
+        }
+    }
+    kept.reverse();
+    kept
+}
+
+/// Two captures side by side.
+struct Pairing {
+    batches: (usize, usize),
+    /// The second capture's name for each tensor of the first.
+    partners: HashMap<TensorId, TensorId>,
+    shapes: HashMap<TensorId, Shape>,
+}
+
+impl Pairing {
+    fn operations(&mut self, first: &GraphIr, second: &GraphIr) -> Result<(), Error> {
+        let (mine, theirs) = (&first.operations, &second.operations);
+        if mine.len() != theirs.len() {
+            let reason = format!(
+                "it is {} operations for a batch of {} and {} for a batch of {}",
+                mine.len(),
+                self.batches.0,
+                theirs.len(),
+                self.batches.1
+            );
+            return Err(dependence("the forward pass", reason));
+        }
+        for (index, (mine, theirs)) in mine.iter().zip(theirs).enumerate() {
+            let place = || format!("operation {index} ({})", kind(mine));
+            let (my_form, my_tensors) = form(mine);
+            let (their_form, their_tensors) = form(theirs);
+            if my_form != their_form {
+                return Err(dependence(
+                    place(),
+                    format!("it becomes {}, or has other options", kind(theirs)),
+                ));
+            }
+            for (mine, theirs) in my_tensors.into_iter().zip(their_tensors) {
+                self.pair(mine, theirs).map_err(|reason| dependence(place(), reason))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn pair(&mut self, mine: TensorIr, theirs: TensorIr) -> Result<(), String> {
+        if *self.partners.entry(mine.id).or_insert(theirs.id) != theirs.id {
+            return Err("it takes or gives another tensor".into());
+        }
+        let (my_shape, their_shape) = (mine.shape.as_slice(), theirs.shape.as_slice());
+        let extents: Option<Vec<Extent>> = my_shape
+            .iter()
+            .zip(their_shape)
+            .map(|(&mine, &theirs)| Extent::observed((mine, theirs), self.batches))
+            .collect();
+        let is_shape = |extents: &Vec<Extent>| {
+            my_shape.len() == their_shape.len() && extents.iter().filter(|extent| extent.batched).count() <= 1
+        };
+        let extents = extents.filter(is_shape).ok_or_else(|| {
+            let (first, second) = self.batches;
+            format!(
+                "a shape is {my_shape:?} for a batch of {first} and {their_shape:?} for a batch of {second}"
+            )
+        })?;
+        self.shapes.insert(mine.id, Shape(extents));
+        Ok(())
+    }
+
+    fn constants(&self, first: &Capture, second: &Capture) -> Result<(), Error> {
+        let inputs = &first.captured.graph.inputs;
+        for (id, mine) in first.captured.values.iter().filter(|(id, _)| !inputs.contains(id)) {
+            let theirs = self.partners.get(id).and_then(|partner| second.captured.values.get(partner));
+            if theirs.is_some_and(|theirs| theirs != mine) {
+                let place = format!("a constant of shape {:?}", mine.shape().as_slice());
+                return Err(dependence(place, "its values differ".into()));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn dependence(place: impl Display, reason: String) -> Error {
+    Error::BatchDependence { place: place.to_string(), reason }
+}
+
+/// An operation without its tensors, and the tensors.
+fn form(operation: &OperationIr) -> (OperationIr, Vec<TensorIr>) {
+    let mut form = operation.clone();
+    let mut tensors = Tensors(Vec::new());
+    form.visit_mut(&mut tensors);
+    (form, tensors.0)
+}
+
+struct Tensors(Vec<TensorIr>);
+
+impl IrVisitorMut for Tensors {
+    fn visit_tensor_mut(&mut self, tensor: &mut TensorIr) {
+        let blank = TensorIr {
+            id: TensorId::new(0),
+            shape: Sizes::new([]),
+            status: TensorStatus::NotInit,
+            dtype: tensor.dtype,
+        };
+        self.0.push(std::mem::replace(tensor, blank));
+    }
+}
