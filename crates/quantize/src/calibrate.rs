@@ -1,22 +1,26 @@
 //! Calibration: the ranges of a float model's activations, from samples or from the file.
 
+mod exact_sum;
+mod means;
 mod observer;
 
 use burnlite_runtime::{Interpreter, InterpreterOptions};
 use burnlite_tflite::{ElementType, Graph, Model, Tensor, TensorId};
 
+use means::InputMeans;
 pub use observer::Bounds;
 use observer::MinMax;
 
 use crate::Error;
 
-/// The ranges of a model's activations.
+/// The ranges of a model's activations and, where it ran on samples, the means of its layers' inputs.
 ///
 /// One calibration serves every [`Scheme`](crate::Scheme). Calibrations of the same model over different samples
 /// [merge](Self::merge) into exactly the calibration over all of them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Calibration {
     tensors: Vec<Statistics>,
+    inputs: InputMeans,
     samples: usize,
 }
 
@@ -110,14 +114,25 @@ impl Calibration {
     /// Adds what another calibration of the same model saw.
     ///
     /// # Errors
-    /// [`Error::OtherModel`] where the tensors' names differ; `self` is as before.
+    /// [`Error::OtherModel`] where the tensors' names differ, [`Error::OtherLayer`] where the layers do; `self` is as
+    /// before.
     pub fn merge(&mut self, other: &Self) -> Result<(), Error> {
         self.check_names(other.tensors.iter().map(|tensor| tensor.name.as_str()))?;
+        if self.samples > 0 && other.samples > 0 {
+            self.inputs.check(&other.inputs)?;
+        }
         for (mine, theirs) in self.tensors.iter_mut().zip(&other.tensors) {
             mine.observer.merge(theirs.observer);
         }
+        self.inputs.merge(&other.inputs);
         self.samples += other.samples;
         Ok(())
+    }
+
+    /// The mean over the samples of what each weight of a layer meets, `[groups, weights of a channel]`, for the
+    /// operator of the given index; `None` where no sample was seen.
+    pub(crate) fn input_means(&self, operator: usize) -> Option<Vec<f64>> {
+        self.inputs.of(operator, self.samples)
     }
 
     /// Checks that the calibration is of this graph.
@@ -143,7 +158,8 @@ impl Calibration {
     fn blank(graph: &Graph<'_>) -> Self {
         let blank =
             |tensor: &Tensor<'_>| Statistics { name: tensor.name.clone(), observer: MinMax::default() };
-        Self { tensors: graph.tensors.iter().map(blank).collect(), samples: 0 }
+        let tensors = graph.tensors.iter().map(blank).collect();
+        Self { tensors, inputs: InputMeans::default(), samples: 0 }
     }
 
     /// Observes the activations of the sample that was run last.
@@ -157,7 +173,7 @@ impl Calibration {
             }
             statistics.observer.observe(values);
         }
-        Ok(())
+        self.inputs.observe(interpreter, graph)
     }
 }
 

@@ -105,6 +105,15 @@ pub enum Error {
         found: Option<String>,
     },
 
+    /// A calibration belongs to a model whose tensors have the same names, but whose layers differ.
+    #[error(
+        "the calibration is of another model: the weights of operator {operator} meet another input there"
+    )]
+    OtherLayer {
+        /// Index of the first layer that differs.
+        operator: usize,
+    },
+
     /// The model was quantized before.
     #[error("tensor '{tensor}' ({element_type}) is quantized already: start from the float model")]
     AlreadyQuantized {
@@ -139,7 +148,7 @@ pub enum Error {
         tensor: String,
     },
 
-    /// A constant holds NaN or an infinity.
+    /// A constant holds NaN or an infinity, in the file or after its correction.
     #[error("constant '{tensor}' holds {value} at position {position}")]
     ConstantNotFinite {
         /// The constant's name.
@@ -208,6 +217,12 @@ pub enum OperatorFault {
         /// The operand's name.
         tensor: String,
     },
+
+    /// Bias correction was asked for, but the calibration has no means of the layer's input.
+    #[error(
+        "bias correction needs the means of its input: calibrate with samples (and, for a convolution, with the input's shape in the file)"
+    )]
+    NoInputMeans,
 
     /// Weights are not stored as rows of one output each.
     #[error("the weights '{tensor}' of shape {shape:?} are stored in an order that has no output channels")]

@@ -5,8 +5,11 @@
 //! cuts to float32 at given places. All results here are made of single float operations in a fixed order, so they are
 //! the same on every machine. "Rounded" means to the nearest integer, ties away from zero (`f32::round`).
 
+mod bias_correction;
 mod tensorflow_int16x8;
 mod tensorflow_int8;
+
+pub(crate) use bias_correction::corrected_bias;
 
 use tensorflow_int8::TensorFlowInt8;
 use tensorflow_int16x8::TensorFlowInt16x8;
@@ -24,8 +27,12 @@ pub(crate) trait Arithmetic {
     /// Scale and zero point of results from 0 to 1 (SOFTMAX), which the kernels fix.
     fn unit_interval(&self) -> Parameters;
 
-    /// Weights and bias of a layer whose activation has the given scale; as many bias values as channels.
-    fn layer(&self, weights: &Channels<'_>, bias: Option<&[f32]>, input_scale: f32) -> Layer;
+    /// The weights of a layer whose activation has the given scale, chosen so that the bias fits; as many bias values as
+    /// channels.
+    fn weights(&self, weights: &Channels<'_>, bias: Option<&[f32]>, input_scale: f32) -> Weights;
+
+    /// The integers of a bias with [`Weights::bias_scale`].
+    fn bias(&self, bias: &[f32], scale: &[f32]) -> BiasValues;
 }
 
 /// The arithmetic of a scheme: TensorFlow's.
@@ -43,23 +50,16 @@ pub(crate) struct Parameters {
     pub(crate) zero_point: i64,
 }
 
-/// The integers of a layer.
+/// The integers of a layer's weights.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Layer {
-    pub(crate) weights: Vec<i8>,
+pub(crate) struct Weights {
+    pub(crate) values: Vec<i8>,
     /// One scale for each channel.
-    pub(crate) weight_scale: Vec<f32>,
-    pub(crate) bias: Option<Bias>,
+    pub(crate) scale: Vec<f32>,
+    /// The scales that the layer's bias has: the activation's times the weights', in float32.
+    pub(crate) bias_scale: Vec<f32>,
     /// Number of channels whose weights became coarser so that their bias fits.
     pub(crate) widened: usize,
-}
-
-/// The integers of a bias.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Bias {
-    pub(crate) values: BiasValues,
-    /// One scale for each channel: the activation's times the weights', in float32.
-    pub(crate) scale: Vec<f32>,
 }
 
 /// The values of a bias in the type in which they are written.

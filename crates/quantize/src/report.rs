@@ -18,6 +18,8 @@ pub struct Report {
     pub constant_bytes_after: usize,
     /// The tensors that became integers, in the order in which they were reached.
     pub tensors: Vec<QuantizedTensor>,
+    /// Number of layers whose bias makes up for the rounding of the weights.
+    pub corrected_biases: usize,
     /// The tensors that stayed float.
     pub kept_float: Vec<KeptFloat>,
     /// What to look at if results are not as expected.
@@ -88,6 +90,11 @@ pub enum Remark {
         /// Number of all channels.
         of: usize,
     },
+    /// Bias correction was asked for, but a layer has no bias to correct.
+    NoBias {
+        /// The name of the layer's weights.
+        weights: String,
+    },
 }
 
 impl Report {
@@ -97,6 +104,7 @@ impl Report {
             constant_bytes_before: constant_bytes(tensors),
             constant_bytes_after: 0,
             tensors: Vec::new(),
+            corrected_biases: 0,
             kept_float: Vec::new(),
             remarks: Vec::new(),
         }
@@ -135,6 +143,10 @@ impl fmt::Display for Report {
             self.constant_bytes_after,
             self.constant_bytes_before,
         )?;
+        if self.corrected_biases > 0 {
+            let count = self.corrected_biases;
+            writeln!(formatter, "the biases of {count} layers make up for the rounding of their weights")?;
+        }
         self.kept_float.iter().try_for_each(|tensor| writeln!(formatter, "{tensor}"))?;
         self.remarks.iter().try_for_each(|remark| writeln!(formatter, "{remark}"))
     }
@@ -160,6 +172,9 @@ impl fmt::Display for Remark {
                 formatter,
                 "'{tensor}': the weights of {channels} of {of} channels are coarser, so that large biases fit"
             ),
+            Self::NoBias { weights } => {
+                write!(formatter, "'{weights}': the rounding stays uncorrected, for the layer has no bias")
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ mod layer;
 
 use burnlite_tflite::{ElementType, Graph, Metadata, Model, Operator, Quantization, Tensor, TensorId};
 
-use crate::calibrate::float_graph;
+use crate::calibrate::{first_not_finite, float_graph};
 use crate::parameters::{Arithmetic, Parameters, arithmetic};
 use crate::report::constant_bytes;
 use crate::rules::{ResultScale, Rule, fused_activation, is_clamp, rule};
@@ -175,9 +175,8 @@ impl<'s, 'a> Rewriter<'s, 'a> {
     /// The finished graph. No scale in it is infinite or NaN.
     fn finish(mut self) -> Result<(Graph<'a>, Report), Error> {
         for tensor in &self.graph.tensors {
-            let mut scales = tensor.quantization.iter().flat_map(|quantization| &quantization.scale);
-            if let Some(&scale) = scales.find(|scale| !scale.is_finite()) {
-                return Err(Error::Scale { tensor: tensor.name.clone(), scale });
+            if let Some(quantization) = &tensor.quantization {
+                check_scales(&tensor.name, &quantization.scale)?;
             }
         }
         self.report.constant_bytes_after = constant_bytes(&self.graph.tensors);
@@ -200,6 +199,13 @@ impl From<OperatorFault> for Fault {
 impl From<Error> for Fault {
     fn from(error: Error) -> Self {
         Self::Other(error)
+    }
+}
+
+fn check_scales(tensor: &str, scales: &[f32]) -> Result<(), Error> {
+    match first_not_finite(scales) {
+        Some((_, scale)) => Err(Error::Scale { tensor: tensor.into(), scale }),
+        None => Ok(()),
     }
 }
 

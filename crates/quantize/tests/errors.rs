@@ -198,3 +198,36 @@ fn a_calibration_serves_its_own_model_only() {
     assert_eq!(error, Error::OtherModel { index: 4, expected: Some("z".into()), found: None });
     assert_eq!(calibration, before);
 }
+
+#[test]
+fn bias_correction_needs_means() {
+    let model = dense();
+    let quantizer = Quantizer::new(Scheme::Int16x8).bias_correction(true);
+    let mut calibration = Calibration::from_model(&model).unwrap();
+    let error = quantizer.quantize(&model, &calibration).unwrap_err();
+    let expected = "operator 0 (FULLY_CONNECTED) cannot be quantized: bias correction needs the means of its input: calibrate with samples (and, for a convolution, with the input's shape in the file)";
+    assert_eq!(error.to_string(), expected);
+    calibration.merge(&Calibration::run(&model, [[[0.5, 1.0]]], |_| ()).unwrap()).unwrap();
+    assert!(quantizer.quantize(&model, &calibration).is_ok());
+}
+
+#[test]
+fn means_serve_the_layers_they_are_of() {
+    let wider = changed(|graph| {
+        graph.tensors[X].shape = vec![1, 4];
+        graph.tensors[WEIGHTS] = Tensor::constant("weights", [2, 4], &[1.0f32; 8]);
+    });
+    let mut calibration = Calibration::run(&wider, [[[0.5; 4]]], |_| ()).unwrap();
+    let own = Calibration::run(&dense(), [[[0.5; 2]]], |_| ()).unwrap();
+    let error = calibration.merge(&own).unwrap_err();
+    assert_eq!(error, Error::OtherLayer { operator: 0 });
+    let expected = "the calibration is of another model: the weights of operator 0 meet another input there";
+    assert_eq!(error.to_string(), expected);
+
+    let other = changed(|graph| {
+        graph.tensors[X].shape = vec![1, 3];
+        graph.tensors[WEIGHTS] = Tensor::constant("weights", [2, 3], &[1.0f32; 6]);
+    });
+    let quantizer = Quantizer::new(Scheme::Int8).bias_correction(true);
+    assert_eq!(quantizer.quantize(&other, &own).unwrap_err(), Error::OtherLayer { operator: 0 });
+}

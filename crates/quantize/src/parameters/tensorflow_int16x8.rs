@@ -1,7 +1,7 @@
 //! 16x8 as TensorFlow 2.21 computes it: its C++ quantizer (`lite/tools/optimize`), all in float32.
 
 use super::{
-    Arithmetic, Bias, BiasValues, Channels, Layer, Parameters, WEIGHT_LIMIT, finite_or_zero, rounded_bias,
+    Arithmetic, BiasValues, Channels, Parameters, WEIGHT_LIMIT, Weights, finite_or_zero, rounded_bias,
 };
 use crate::Bounds;
 
@@ -21,16 +21,20 @@ impl Arithmetic for TensorFlowInt16x8 {
     /// Weights: `half / 127`, where `half` is the channel's largest absolute value, widened for a large bias; they are
     /// multiplied with `127 / half`, which is not always the scale's reciprocal. A channel of zeros without bias keeps the
     /// scale 0: runtimes make of it the multiplier 0, which is right.
-    ///
-    /// Bias: `input_scale * weight_scale`; the product with its reciprocal is taken in float32, so that at most 24 bits of
-    /// the int64 are significant.
-    fn layer(&self, weights: &Channels<'_>, bias: Option<&[f32]>, input_scale: f32) -> Layer {
+    fn weights(&self, weights: &Channels<'_>, bias: Option<&[f32]>, input_scale: f32) -> Weights {
         let mut half = weights.magnitudes();
         let widened = bias.map_or(0, |bias| widen(&mut half, bias, input_scale));
         let factors: Vec<f32> = half.iter().map(|half| finite_or_zero(WEIGHT_LIMIT / half)).collect();
-        let weight_scale: Vec<f32> = half.iter().map(|half| half / WEIGHT_LIMIT).collect();
-        let bias = bias.map(|bias| quantize_bias(bias, input_scale, &weight_scale));
-        Layer { weights: weights.quantize(&factors), weight_scale, bias, widened }
+        let scale: Vec<f32> = half.iter().map(|half| half / WEIGHT_LIMIT).collect();
+        let bias_scale = scale.iter().map(|scale| input_scale * scale).collect();
+        Weights { values: weights.quantize(&factors), scale, bias_scale, widened }
+    }
+
+    /// The product with the scale's reciprocal is taken in float32, so that at most 24 bits of the int64 are significant.
+    fn bias(&self, bias: &[f32], scale: &[f32]) -> BiasValues {
+        // Exact: integers of at most 24 significant bits; saturates where no file could hold more.
+        let quantize = |(&bias, &scale): (&f32, &f32)| rounded_bias(bias, scale) as i64;
+        BiasValues::Int64(bias.iter().zip(scale).map(quantize).collect())
     }
 }
 
@@ -62,28 +66,20 @@ fn widen(half: &mut [f32], bias: &[f32], input_scale: f32) -> usize {
     widened
 }
 
-fn quantize_bias(bias: &[f32], input_scale: f32, weight_scale: &[f32]) -> Bias {
-    let scale: Vec<f32> = weight_scale.iter().map(|weight_scale| input_scale * weight_scale).collect();
-    // Exact: integers of at most 24 significant bits; saturates where no file could hold more.
-    let values = bias.iter().zip(&scale).map(|(&bias, &scale)| rounded_bias(bias, scale) as i64).collect();
-    Bias { values: BiasValues::Int64(values), scale }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const RULES: TensorFlowInt16x8 = TensorFlowInt16x8;
 
-    fn layer(weights: &[f32], channels: usize, bias: Option<&[f32]>, input_scale: f32) -> Layer {
+    fn layer(weights: &[f32], channels: usize, bias: Option<&[f32]>, input_scale: f32) -> Weights {
         let shape = [channels, weights.len() / channels];
-        RULES.layer(&Channels::new(weights, &shape, 0).unwrap(), bias, input_scale)
+        RULES.weights(&Channels::new(weights, &shape, 0).unwrap(), bias, input_scale)
     }
 
-    /// The bias's integers and scales.
-    fn bias(layer: Layer) -> (Vec<i64>, Vec<f32>) {
-        match layer.bias {
-            Some(Bias { values: BiasValues::Int64(values), scale }) => (values, scale),
+    fn bias(layer: &Weights, bias: &[f32]) -> Vec<i64> {
+        match RULES.bias(bias, &layer.bias_scale) {
+            BiasValues::Int64(values) => values,
             other => panic!("{other:?} is not an int64 bias"),
         }
     }
@@ -109,8 +105,8 @@ mod tests {
                 let with_reciprocal = (weight * (1.0 / f64::from(half / 127.0)) as f32).round();
                 differing += u32::from(expected != with_reciprocal);
                 let layer = layer(&[half, weight], 1, None, 1.0);
-                assert_eq!(layer.weights, [127, expected as i8], "half {half}, tie {tie}");
-                assert_eq!(layer.weight_scale, [half / 127.0]);
+                assert_eq!(layer.values, [127, expected as i8], "half {half}, tie {tie}");
+                assert_eq!(layer.scale, [half / 127.0]);
             }
         }
         assert!(differing > 1000, "the ties must tell the rules apart, but only {differing} did");
@@ -120,19 +116,20 @@ mod tests {
     fn biases_have_the_scale_of_the_products_and_24_significant_bits() {
         let layer = layer(&[0.5, -1.27], 1, Some(&[0.1]), 1e-6);
         assert_eq!(layer.widened, 0);
-        assert_eq!(bias(layer), (vec![10_000_000], vec![1e-6 * (1.27 / 127.0)]));
+        assert_eq!(bias(&layer, &[0.1]), [10_000_000]);
+        assert_eq!(layer.bias_scale, [1e-6 * (1.27 / 127.0)]);
     }
 
     #[test]
     fn a_large_bias_widens_the_weights_of_its_channel_only() {
         let layer = layer(&[0.5, -0.25, 0.5, 0.25], 2, Some(&[200.0, 0.0]), 1e-6);
         assert_eq!(layer.widened, 1);
-        assert_eq!(layer.weight_scale[1], 0.5 / 127.0);
-        assert_eq!(layer.weights[2..], [127, 64]);
+        assert_eq!(layer.scale[1], 0.5 / 127.0);
+        assert_eq!(layer.values[2..], [127, 64]);
         let half = (400.0 / 2_147_483_647.0 * f64::from(127.0f32 / 1e-6)) as f32;
-        assert_eq!(layer.weight_scale[0], half / 127.0);
-        assert_eq!(layer.weights[..2], [3, -1]);
-        let (values, _) = bias(layer);
+        assert_eq!(layer.scale[0], half / 127.0);
+        assert_eq!(layer.values[..2], [3, -1]);
+        let values = bias(&layer, &[200.0, 0.0]);
         assert!((values[0] - (1 << 30)).abs() < 128, "{} is not half of an int32", values[0]);
         assert_eq!(values[1], 0);
     }
@@ -140,18 +137,18 @@ mod tests {
     #[test]
     fn a_channel_of_zeros_has_scale_zero_unless_its_bias_needs_one() {
         let without = layer(&[0.0, 0.0, 1.0, 1.0], 2, Some(&[0.0, 0.0]), 1e-3);
-        assert_eq!(without.weight_scale, [0.0, 1.0 / 127.0]);
-        assert_eq!(without.weights, [0, 0, 127, 127]);
-        assert_eq!(bias(without).0, [0, 0]);
+        assert_eq!(without.scale, [0.0, 1.0 / 127.0]);
+        assert_eq!(without.values, [0, 0, 127, 127]);
+        assert_eq!(bias(&without, &[0.0, 0.0]), [0, 0]);
         let with = layer(&[0.0, 0.0, 1.0, 1.0], 2, Some(&[0.5, 0.0]), 1e-3);
-        assert_eq!((with.widened, &with.weights[..]), (1, &[0, 0, 127, 127][..]));
-        assert!((bias(with).0[0] - (1 << 30)).abs() < 128);
+        assert_eq!((with.widened, &with.values[..]), (1, &[0, 0, 127, 127][..]));
+        assert!((bias(&with, &[0.5, 0.0])[0] - (1 << 30)).abs() < 128);
     }
 
     #[test]
     fn subnormal_weights_are_zeros() {
         let layer = layer(&[1e-40, -1e-40], 1, Some(&[0.0]), 3e-5);
-        assert_eq!(layer.weights, [0, 0]);
-        assert_eq!(bias(layer).0, [0]);
+        assert_eq!(layer.values, [0, 0]);
+        assert_eq!(bias(&layer, &[0.0]), [0]);
     }
 }

@@ -1,8 +1,6 @@
 //! int8 as TensorFlow 2.21 computes it: its MLIR quantizer with "legacy float scale", in float64 cut to float32.
 
-use super::{
-    Arithmetic, Bias, BiasValues, Channels, Layer, Parameters, WEIGHT_LIMIT, reciprocal, rounded_bias,
-};
+use super::{Arithmetic, BiasValues, Channels, Parameters, WEIGHT_LIMIT, Weights, reciprocal, rounded_bias};
 use crate::Bounds;
 
 /// The rules of TensorFlow's int8.
@@ -31,22 +29,23 @@ impl Arithmetic for TensorFlowInt8 {
     /// Weights: `2 * half / 254`, where `half` is the channel's largest absolute value, at least 5e-7; they are multiplied
     /// with the scale's reciprocal. Where the bias would need more than half of an int32, the weights' scale follows from
     /// the bias instead: `|bias| / 1073741823 / input_scale`.
-    fn layer(&self, weights: &Channels<'_>, bias: Option<&[f32]>, input_scale: f32) -> Layer {
-        let mut weight_scale: Vec<f32> = weights.magnitudes().into_iter().map(weight_scale).collect();
+    fn weights(&self, weights: &Channels<'_>, bias: Option<&[f32]>, input_scale: f32) -> Weights {
+        let mut scale: Vec<f32> = weights.magnitudes().into_iter().map(weight_scale).collect();
+        let mut bias_scale: Vec<f32> = scale.iter().map(|scale| input_scale * scale).collect();
         let mut widened = 0;
-        let bias = bias.map(|bias| {
-            let pairs = bias.iter().zip(&mut weight_scale);
-            let (values, scale) = pairs
-                .map(|(&bias, weight_scale)| {
-                    let (scale, is_wider) = bias_scale(bias, input_scale, weight_scale);
-                    widened += usize::from(is_wider);
-                    (quantize_bias(bias, scale), scale)
-                })
-                .unzip();
-            Bias { values: BiasValues::Int32(values), scale }
-        });
-        let factors: Vec<f32> = weight_scale.iter().copied().map(reciprocal).collect();
-        Layer { weights: weights.quantize(&factors), weight_scale, bias, widened }
+        for (&bias, scales) in bias.into_iter().flatten().zip(scale.iter_mut().zip(&mut bias_scale)) {
+            widened += usize::from(widen(scales, bias, input_scale));
+        }
+        let factors: Vec<f32> = scale.iter().copied().map(reciprocal).collect();
+        Weights { values: weights.quantize(&factors), scale, bias_scale, widened }
+    }
+
+    fn bias(&self, bias: &[f32], scale: &[f32]) -> BiasValues {
+        let limit = f64::from(i32::MAX);
+        // Exact: an integer within the limits.
+        let quantize =
+            |(&bias, &scale): (&f32, &f32)| f64::from(rounded_bias(bias, scale)).clamp(-limit, limit) as i32;
+        BiasValues::Int32(bias.iter().zip(scale).map(quantize).collect())
     }
 }
 
@@ -64,21 +63,16 @@ fn weight_scale(half: f32) -> f32 {
     (half + half) / (2.0 * WEIGHT_LIMIT)
 }
 
-/// The scale of a bias, and whether the weights' scale was raised for it.
-fn bias_scale(bias: f32, input_scale: f32, weight_scale: &mut f32) -> (f32, bool) {
-    let (bias, scale) = (f64::from(bias.abs()), input_scale * *weight_scale);
-    if bias / f64::from(scale) <= BIAS_LIMIT {
-        return (scale, false);
+/// Raises the scales of a channel's weights and bias where the bias needs it, and returns whether it does.
+fn widen((weight_scale, bias_scale): (&mut f32, &mut f32), bias: f32, input_scale: f32) -> bool {
+    let bias = f64::from(bias.abs());
+    let fits = bias / f64::from(*bias_scale) <= BIAS_LIMIT;
+    if !fits {
+        let scale = bias / BIAS_LIMIT;
+        *weight_scale = (scale / f64::from(input_scale)) as f32;
+        *bias_scale = scale as f32;
     }
-    let scale = bias / BIAS_LIMIT;
-    *weight_scale = (scale / f64::from(input_scale)) as f32;
-    (scale as f32, true)
-}
-
-fn quantize_bias(bias: f32, scale: f32) -> i32 {
-    let limit = f64::from(i32::MAX);
-    // Exact: an integer within the limits.
-    f64::from(rounded_bias(bias, scale)).clamp(-limit, limit) as i32
+    !fits
 }
 
 #[cfg(test)]
@@ -92,15 +86,14 @@ mod tests {
         (scale, zero_point)
     }
 
-    fn layer(weights: &[f32], channels: usize, bias: Option<&[f32]>, input_scale: f32) -> Layer {
+    fn layer(weights: &[f32], channels: usize, bias: Option<&[f32]>, input_scale: f32) -> Weights {
         let shape = [channels, weights.len() / channels];
-        RULES.layer(&Channels::new(weights, &shape, 0).unwrap(), bias, input_scale)
+        RULES.weights(&Channels::new(weights, &shape, 0).unwrap(), bias, input_scale)
     }
 
-    /// The bias's integers and scales.
-    fn bias(layer: Layer) -> (Vec<i32>, Vec<f32>) {
-        match layer.bias {
-            Some(Bias { values: BiasValues::Int32(values), scale }) => (values, scale),
+    fn bias(layer: &Weights, bias: &[f32]) -> Vec<i32> {
+        match RULES.bias(bias, &layer.bias_scale) {
+            BiasValues::Int32(values) => values,
             other => panic!("{other:?} is not an int32 bias"),
         }
     }
@@ -135,8 +128,8 @@ mod tests {
                 let expected = (weight * (1.0 / f64::from(scale)) as f32).round();
                 differing += u32::from(expected != (weight * (127.0 / half)).round());
                 let layer = layer(&[half, weight], 1, None, 1.0);
-                assert_eq!(layer.weights, [127, expected as i8], "half {half}, tie {tie}");
-                assert_eq!(layer.weight_scale, [scale]);
+                assert_eq!(layer.values, [127, expected as i8], "half {half}, tie {tie}");
+                assert_eq!(layer.scale, [scale]);
             }
         }
         assert!(differing > 1000, "the ties must tell the rules apart, but only {differing} did");
@@ -145,9 +138,9 @@ mod tests {
     #[test]
     fn channels_of_zeros_and_tiny_weights_keep_a_scale_above_zero() {
         let layer = layer(&[0.0, 0.0, 1e-7, -1e-7], 2, Some(&[0.0, 0.0]), 0.004);
-        assert_eq!(layer.weight_scale, [1e-6 / 254.0; 2]);
-        assert_eq!(layer.weights, [0, 0, 25, -25]);
-        assert_eq!(bias(layer).0, [0, 0]);
+        assert_eq!(layer.scale, [1e-6 / 254.0; 2]);
+        assert_eq!(layer.values, [0, 0, 25, -25]);
+        assert_eq!(bias(&layer, &[0.0, 0.0]), [0, 0]);
     }
 
     #[test]
@@ -155,10 +148,10 @@ mod tests {
         let layer = layer(&[0.5, -0.25, 0.5, 0.25], 2, Some(&[-200_000.0, 1.0]), 1e-3);
         assert_eq!(layer.widened, 1);
         let bias_scale = 200_000.0 / 1_073_741_823.0;
-        assert_eq!(layer.weight_scale, [(bias_scale / f64::from(1e-3f32)) as f32, 0.5 / 127.0]);
-        assert_eq!(layer.weights, [3, -1, 127, 64]);
-        let (values, scale) = bias(layer);
-        assert_eq!(scale[0], bias_scale as f32);
+        assert_eq!(layer.scale, [(bias_scale / f64::from(1e-3f32)) as f32, 0.5 / 127.0]);
+        assert_eq!(layer.values, [3, -1, 127, 64]);
+        let values = bias(&layer, &[-200_000.0, 1.0]);
+        assert_eq!(layer.bias_scale[0], bias_scale as f32);
         assert!((values[0] + (1 << 30)).abs() < 128);
         assert_eq!(values[1], (1.0f64 / (1e-3 * 0.5 / 127.0)).round() as i32);
     }

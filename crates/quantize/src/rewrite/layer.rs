@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use burnlite_tflite::{Element, ElementType, Op, Operator, Quantization, Tensor, TensorId};
 
-use super::{Fault, Rewriter, required};
+use super::{Fault, Rewriter, check_scales, required};
 use crate::calibrate::first_not_finite;
-use crate::parameters::{Bias, BiasValues, Channels, Layer};
+use crate::parameters::{BiasValues, Channels, Weights, corrected_bias};
 use crate::rules::{WeightedOperands, has_plain_weights};
 use crate::{Error, OperatorFault, Remark, Role, Scheme};
 
@@ -29,9 +29,10 @@ impl<'s, 'a> Rewriter<'s, 'a> {
         let constants = self.constants_of(operator, operands)?;
         let bias = constants.bias.as_ref().map(|(_, values)| values.as_ref());
         let channels = self.channels(operator, operands, &constants)?;
-        let layer = self.arithmetic.layer(&channels, bias, input.scale);
+        let integers = self.arithmetic.weights(&channels, bias, input.scale);
+        let bias = self.bias(index, &constants, &channels, &integers)?;
 
-        let (weights, bias) = self.set_constants(&constants, layer, operands.channel_dimension);
+        let (weights, bias) = self.set_constants(&constants, integers, bias, operands.channel_dimension);
         let rewritten = &mut self.graph.operators[index];
         rewritten.inputs[operands.weights] = Some(weights);
         if bias.is_some() {
@@ -74,22 +75,52 @@ impl<'s, 'a> Rewriter<'s, 'a> {
         }
     }
 
+    /// The integers of the bias, corrected where that was asked for.
+    fn bias(
+        &mut self,
+        index: usize,
+        constants: &Constants<'_>,
+        channels: &Channels<'_>,
+        integers: &Weights,
+    ) -> Result<Option<BiasValues>, Fault> {
+        let correct = self.quantizer.bias_correction;
+        let Some((id, bias)) = &constants.bias else {
+            if correct {
+                let weights = self.tensor(constants.weights).name.clone();
+                self.report.remarks.push(Remark::NoBias { weights });
+            }
+            return Ok(None);
+        };
+        if !correct {
+            return Ok(Some(self.arithmetic.bias(bias, &integers.bias_scale)));
+        }
+        check_scales(&self.tensor(constants.weights).name, &integers.scale)?;
+        let means = self.calibration.input_means(index).ok_or(OperatorFault::NoInputMeans)?;
+        let corrected =
+            corrected_bias(bias, channels, integers, &means).ok_or(Error::OtherLayer { operator: index })?;
+        check_finite(&self.tensor(*id).name, &corrected)?;
+        self.report.corrected_biases += 1;
+        Ok(Some(self.arithmetic.bias(&corrected, &integers.bias_scale)))
+    }
+
     /// Puts the integers of a layer in the place of its floats, and returns the tensors of the weights and of the bias.
     fn set_constants(
         &mut self,
         constants: &Constants<'_>,
-        layer: Layer,
+        integers: Weights,
+        bias: Option<BiasValues>,
         channel_dimension: usize,
     ) -> (TensorId, Option<TensorId>) {
-        if layer.widened > 0 {
-            let (tensor, of) = (self.tensor(constants.weights).name.clone(), layer.weight_scale.len());
-            self.report.remarks.push(Remark::WidenedWeights { tensor, channels: layer.widened, of });
+        let Weights { values, scale, bias_scale, widened } = integers;
+        if widened > 0 {
+            let (tensor, of) = (self.tensor(constants.weights).name.clone(), scale.len());
+            self.report.remarks.push(Remark::WidenedWeights { tensor, channels: widened, of });
         }
-        let quantization = Quantization::per_channel(layer.weight_scale, channel_dimension);
-        let weights = self.integers(constants.weights, &layer.weights, quantization);
+        let weights =
+            self.integers(constants.weights, &values, Quantization::per_channel(scale, channel_dimension));
         let weights = self.set_constant(Role::Weights, constants.weights, weights);
-        let bias = constants.bias.as_ref().zip(layer.bias).map(|(&(id, _), Bias { values, scale })| {
-            let quantization = Quantization::per_channel(scale, 0);
+        let bias = constants.bias.as_ref().zip(bias).map(|(&(id, _), values)| {
+            let quantization = Quantization::per_channel(bias_scale, 0);
             let bias = match values {
                 BiasValues::Int32(values) => self.integers(id, &values, quantization),
                 BiasValues::Int64(values) => self.integers(id, &values, quantization),
@@ -139,12 +170,15 @@ impl<'s, 'a> Rewriter<'s, 'a> {
             return Err(OperatorFault::NotConstant { operand, tensor: tensor.name.clone() }.into());
         }
         let values = tensor.elements_of::<f32>().map_err(Error::from)?;
-        match first_not_finite(&values) {
-            Some((position, value)) => {
-                Err(Error::ConstantNotFinite { tensor: tensor.name.clone(), position, value }.into())
-            }
-            None => Ok(values),
-        }
+        check_finite(&tensor.name, &values)?;
+        Ok(values)
+    }
+}
+
+fn check_finite(constant: &str, values: &[f32]) -> Result<(), Error> {
+    match first_not_finite(values) {
+        Some((position, value)) => Err(Error::ConstantNotFinite { tensor: constant.into(), position, value }),
+        None => Ok(()),
     }
 }
 

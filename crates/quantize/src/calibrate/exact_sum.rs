@@ -1,0 +1,81 @@
+//! Sums of float32 numbers without rounding.
+
+/// Bits of a lane's exponents.
+const LANE: u32 = 64;
+
+/// The sum of any finite float32 numbers, exactly: any order and grouping gives the same sum.
+///
+/// A float32 is an integer of 24 bits times a power of two from 2^-149 to 2^104. Lane `k` counts in units of
+/// 2^(64 k - 149); a number takes at most 88 of its 128 bits, so 2^39 numbers fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct ExactSum {
+    lanes: [i128; 4],
+}
+
+impl ExactSum {
+    /// Adds a finite number.
+    pub(super) fn add(&mut self, value: f32) {
+        let bits = value.to_bits();
+        let (exponent, fraction) = (bits >> 23 & 0xff, bits & 0x7f_ffff);
+        let (significand, shift) = match exponent {
+            0 => (fraction, 0),
+            _ => (fraction | 0x80_0000, exponent - 1),
+        };
+        let units = i128::from(significand) << (shift % LANE);
+        self.lanes[(shift / LANE) as usize] += if value.is_sign_negative() { -units } else { units };
+    }
+
+    /// Adds what another sum holds.
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.lanes.iter_mut().zip(other.lanes).for_each(|(mine, theirs)| *mine += theirs);
+    }
+
+    /// The sum in float64, rounded once for each lane.
+    pub(super) fn value(&self) -> f64 {
+        let lane_step = (1u128 << LANE) as f64;
+        let smallest = f64::from(f32::from_bits(1));
+        self.lanes.iter().rev().fold(0.0, |sum, &lane| sum * lane_step + lane as f64) * smallest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn sum(values: &[f32]) -> ExactSum {
+        let mut sum = ExactSum::default();
+        values.iter().for_each(|&value| sum.add(value));
+        sum
+    }
+
+    fn finite() -> impl Strategy<Value = f32> {
+        any::<u32>().prop_map(f32::from_bits).prop_filter("finite", |value| value.is_finite())
+    }
+
+    #[test]
+    fn nothing_is_lost_between_large_and_small() {
+        assert_eq!(sum(&[f32::MAX, 1e-40, -0.75, -f32::MAX, 0.75]), sum(&[1e-40]));
+        assert_eq!(sum(&[16_777_216.0, 1.0, 1.0]).value(), 16_777_218.0);
+        assert_eq!(sum(&[f32::MAX, f32::MAX]).value(), 2.0 * f64::from(f32::MAX));
+        assert_eq!(sum(&[]).value(), 0.0);
+    }
+
+    proptest! {
+        #[test]
+        fn one_number_is_its_own_sum(value in finite()) {
+            prop_assert_eq!(sum(&[value]).value(), f64::from(value));
+        }
+
+        #[test]
+        fn the_order_and_the_grouping_do_not_matter(mut values in prop::collection::vec(finite(), 0..20), cut in 0usize..20) {
+            let whole = sum(&values);
+            values.reverse();
+            let (left, right) = values.split_at(cut.min(values.len()));
+            let mut merged = sum(right);
+            merged.merge(&sum(left));
+            prop_assert_eq!(merged, whole);
+        }
+    }
+}
