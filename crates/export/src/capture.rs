@@ -58,6 +58,10 @@ struct ParameterNames {
 impl ParameterNames {
     fn note(&mut self, id: Option<TensorId>) {
         let name = self.path.join("/");
+        // A module that is itself a parameter has no path.
+        if name.is_empty() {
+            return;
+        }
         // A parameter that is used in two places keeps the name of the first.
         self.names.extend(id.filter(|id| !self.names.contains_key(id)).map(|id| (id, name)));
     }

@@ -90,8 +90,7 @@ impl Exporter {
     /// The model that computes what `forward` computes with `module`.
     ///
     /// `sample` gives the number of inputs, their shapes and their types; its values do not matter. `forward` is the
-    /// module's own, or any closure: what it does with tensors is captured, operation by operation. For a closure
-    /// without a module give `&()`.
+    /// module's own, or any closure: what it does with tensors is captured, operation by operation.
     ///
     /// The model has one graph and the signature `serving_default`. Constants are named after the module's parameters
     /// (`conv/weight`), results after the operator and the part of the module it belongs to.
@@ -118,6 +117,22 @@ impl Exporter {
             Program::fixed(capture(module, sample, &forward)?)
         };
         self.model(&program)
+    }
+
+    /// The model that computes what `forward` computes: [`export`](Self::export) without a module.
+    ///
+    /// # Errors
+    /// As [`export`](Self::export).
+    ///
+    /// # Panics
+    /// As [`export`](Self::export).
+    pub fn export_function<I, O, F>(&self, sample: I, forward: F) -> Result<Model<'static>, Error>
+    where
+        I: Tensors,
+        O: Tensors,
+        F: Fn(I) -> O,
+    {
+        self.export(&NoModule, sample, |_: &NoModule, inputs| forward(inputs))
     }
 
     fn model(&self, program: &Program) -> Result<Model<'static>, Error> {
@@ -148,6 +163,10 @@ impl Exporter {
     }
 }
 
+/// A module without parameters.
+#[derive(Module, Debug)]
+struct NoModule;
+
 /// The given names, or numbered ones where none are given.
 fn names(boundary: &'static str, names: Vec<String>, tensors: usize) -> Result<Vec<String>, Error> {
     if names.is_empty() {
@@ -160,5 +179,125 @@ fn names(boundary: &'static str, names: Vec<String>, tensors: usize) -> Result<V
     match names.iter().find(|name| !seen.insert(*name)) {
         Some(name) => Err(Error::DuplicateName { boundary, name: name.clone() }),
         None => Ok(names),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::module::Param;
+    use burn::tensor::activation::relu;
+    use burn::tensor::{Device, Int, Tensor};
+
+    use super::*;
+
+    fn sample() -> Tensor<2> {
+        Tensor::zeros([1, 4], &Device::flex())
+    }
+
+    #[test]
+    fn a_signature_names_inputs_and_outputs_in_order() {
+        let exporter = Exporter::new().input("a").input("b").output("first").output("second");
+        let model = exporter.export_function((sample(), sample()), |(a, b)| [relu(b), relu(a)]).unwrap();
+        let graph = model.main().unwrap();
+        let signature = model.signature("serving_default").unwrap();
+        let names = |entries: &[(String, burnlite_tflite::TensorId)]| -> Vec<String> {
+            let tensor = |(name, id): &(String, _)| {
+                assert_eq!(graph.tensor(*id).unwrap().name, *name);
+                name.clone()
+            };
+            entries.iter().map(tensor).collect()
+        };
+        assert_eq!(names(&signature.inputs), ["a", "b"]);
+        assert_eq!(names(&signature.outputs), ["first", "second"]);
+        assert_eq!(
+            graph.operators[0].inputs,
+            [Some(graph.inputs[1])],
+            "the first output comes of the second input"
+        );
+    }
+
+    #[test]
+    fn the_batch_is_one_with_a_signature_of_minus_one() {
+        let model = Exporter::new().export_function(sample(), |x| relu(x)).unwrap();
+        for tensor in &model.graphs[0].tensors {
+            assert_eq!(tensor.shape, [1, 4], "{}", tensor.name);
+            assert_eq!(tensor.shape_signature, Some(vec![-1, 4]), "{}", tensor.name);
+        }
+    }
+
+    #[test]
+    fn a_fixed_batch_is_that_of_the_sample() {
+        let sample = Tensor::<2>::zeros([5, 4], &Device::flex());
+        let exporter = Exporter::new().dynamic_batch(false);
+        let model = exporter.export_function(sample, |x| relu(x.reshape([5, 2, 2]))).unwrap();
+        for tensor in model.graphs[0].tensors.iter().filter(|tensor| tensor.data.is_none()) {
+            assert_eq!(tensor.shape[0], 5, "{}", tensor.name);
+            assert_eq!(tensor.shape_signature, None, "{}", tensor.name);
+        }
+    }
+
+    #[test]
+    fn a_fixed_input_does_not_follow_the_batch() {
+        let exporter = Exporter::new().input("x").fixed_input("y");
+        let model = exporter.export_function((sample(), sample()), |(x, y)| (relu(x), relu(y))).unwrap();
+        let graph = model.main().unwrap();
+        assert_eq!(graph.tensor(graph.inputs[1]).unwrap().shape_signature, None);
+        assert_eq!(graph.tensor(graph.outputs[1]).unwrap().shape, [1, 4]);
+    }
+
+    #[test]
+    fn outputs_that_are_inputs_or_constants_are_copied() {
+        let forward = |module: &Param<Tensor<1>>, x: Tensor<2>| (x, module.val());
+        let module = Param::from_tensor(Tensor::ones([3], &Device::flex()));
+        let model = Exporter::new().export(&module, sample(), forward).unwrap();
+        let names: Vec<&str> = model.graphs[0].operators.iter().map(|operator| operator.op.name()).collect();
+        assert_eq!(names, ["RESHAPE", "RESHAPE"]);
+    }
+
+    #[test]
+    fn a_module_with_gradients_is_exported_without_them() {
+        let device = Device::flex().autodiff();
+        let sample = Tensor::<2>::zeros([1, 4], &device).require_grad();
+        let module = Param::from_tensor(Tensor::<2>::ones([4, 2], &device));
+        let model =
+            Exporter::new().export(&module, sample, |module: &Param<Tensor<2>>, x| x.matmul(module.val()));
+        assert_eq!(model.unwrap().graphs[0].operators.len(), 1);
+    }
+
+    #[test]
+    fn arguments_that_do_not_fit_are_errors() {
+        let export = |exporter: Exporter| exporter.export_function(sample(), |x| relu(x)).unwrap_err();
+        assert_eq!(
+            export(Exporter::new().input("a").input("b")).to_string(),
+            "there are 2 names for 1 inputs: name all of them or none"
+        );
+        let twice = Exporter::new().output("y").output("y");
+        let twice = twice.export_function(sample(), |x| (relu(x.clone()), relu(x))).unwrap_err();
+        assert_eq!(twice.to_string(), "two outputs are named 'y': give each its own name");
+        let empty = Tensor::<2>::zeros([0, 4], &Device::flex());
+        let empty = Exporter::new().export_function(empty, |x| relu(x)).unwrap_err();
+        assert_eq!(empty, Error::EmptySample { position: 0 });
+    }
+
+    #[test]
+    fn an_output_from_elsewhere_is_an_error() {
+        let elsewhere = Exporter::new().export_function(sample(), |_| sample()).unwrap_err();
+        assert_eq!(elsewhere, Error::NotComputed { position: 0 });
+    }
+
+    #[test]
+    fn integer_inputs_keep_their_type() {
+        let sample = Tensor::<2, Int>::zeros([1, 4], &Device::flex());
+        let model =
+            Exporter::new().export_function(sample, |x: Tensor<2, Int>| x.reshape([-1, 2, 2])).unwrap();
+        let types: Vec<_> = model.graphs[0]
+            .inputs
+            .iter()
+            .map(|id| model.graphs[0].tensors[id.index()].element_type)
+            .collect();
+        assert!(matches!(
+            types[..],
+            [burnlite_tflite::ElementType::Int32 | burnlite_tflite::ElementType::Int64]
+        ));
     }
 }

@@ -215,3 +215,72 @@ impl IrVisitorMut for Tensors {
         self.0.push(std::mem::replace(tensor, blank));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::activation::relu;
+    use burn::tensor::{Device, Tensor};
+
+    use crate::{Error, Exporter};
+
+    fn sample() -> Tensor<2> {
+        Tensor::zeros([1, 6], &Device::flex())
+    }
+
+    fn refused<const D: usize>(forward: impl Fn(Tensor<2>) -> Tensor<D>) -> Error {
+        Exporter::new().export_function(sample(), forward).unwrap_err()
+    }
+
+    #[test]
+    fn operations_that_no_output_needs_are_left_out() {
+        let forward = |x: Tensor<2>| {
+            let _unused = x.clone().exp();
+            relu(x)
+        };
+        let model = Exporter::new().export_function(sample(), forward).unwrap();
+        assert_eq!(model.graphs[0].operators.len(), 1);
+    }
+
+    #[test]
+    fn operations_are_called_what_burn_calls_them() {
+        for (error, kind) in [
+            (refused(|x| x.exp()), "Float.Exp"),
+            (refused(|x| x * 2.0), "NumericFloat.MulScalar"),
+            (refused(|x| x.slice([0..1, 0..3])), "BaseFloat.Slice"),
+        ] {
+            assert!(error.to_string().contains(&format!("({kind})")), "{error}");
+        }
+    }
+
+    #[test]
+    fn shapes_that_are_no_multiple_of_the_batch_are_refused() {
+        let error = refused(|x| Tensor::cat(vec![x.clone(), x.narrow(0, 0, 1)], 0));
+        assert!(matches!(error, Error::BatchDependence { .. }), "{error}");
+        let squared = refused(|x| x.clone().matmul(x.transpose()));
+        assert!(squared.to_string().contains("a shape is [2, 2] for a batch of 2"), "{squared}");
+    }
+
+    #[test]
+    fn a_forward_pass_of_another_form_for_another_batch_is_refused() {
+        let error = refused(|x| if x.dims()[0] == 2 { relu(x) } else { x.exp() });
+        assert_eq!(
+            error.to_string(),
+            "operation 1 (Activation.Relu) depends on the batch in a way that the file cannot express: \
+             it becomes Float.Exp, or has other options; change the forward pass, or export for one batch with \
+             dynamic_batch(false)"
+        );
+        let longer = refused(|x| if x.dims()[0] == 2 { relu(x) } else { relu(relu(x)) });
+        assert!(longer.to_string().starts_with("the forward pass depends on the batch"), "{longer}");
+    }
+
+    #[test]
+    fn a_constant_made_of_the_batch_is_refused() {
+        let error = refused(|x| {
+            let batch = x.dims()[0] as f32;
+            let constant = Tensor::<2>::from_data([[batch; 6]], &Device::flex());
+            let device = x.device();
+            x + constant.to_device(&device)
+        });
+        assert!(error.to_string().starts_with("a constant of shape [1, 6] depends on the batch"), "{error}");
+    }
+}

@@ -47,3 +47,79 @@ pub(super) fn conv2d(builder: &mut Builder<'_>, op: &Conv2dOpIr) -> Result<(), R
     builder.stored_operator(Op::Conv2d(options), &[Some(x), Some(weights), Some(bias)], &op.out, &NHWC);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::module::Param;
+    use burn::tensor::Tensor;
+    use burn::tensor::module::conv2d;
+    use burn::tensor::ops::ConvOptions;
+
+    use crate::lower::testing::{FUNCTION, numbers, operators, parameter, refusal};
+
+    /// Filters `[O, I, H, W]` and biases `[O]`.
+    type Layer = (Param<Tensor<4>>, Param<Tensor<1>>);
+
+    fn layer() -> Layer {
+        (parameter([5, 2, 3, 2]), parameter([5]))
+    }
+
+    /// A convolution of images `[N, H, W, C]`.
+    fn nhwc(layer: &Layer, x: Tensor<4>, options: ConvOptions<2>) -> Tensor<4> {
+        let x = x.permute([0, 3, 1, 2]);
+        conv2d(x, layer.0.val(), Some(layer.1.val()), options).permute([0, 2, 3, 1])
+    }
+
+    #[test]
+    fn images_in_nhwc_are_convolved_without_a_transpose() {
+        let options = ConvOptions::new([1, 1], [0, 0], [1, 1], 1);
+        let found = operators(&layer(), numbers([3, 8, 7, 2]), |layer, x| nhwc(layer, x, options.clone()));
+        assert_eq!(found, ["CONV_2D"]);
+    }
+
+    #[test]
+    fn stride_and_dilation_are_those_of_the_rows_and_the_columns() {
+        let options = ConvOptions::new([2, 1], [0, 0], [1, 3], 1);
+        let found = operators(&layer(), numbers([2, 8, 9, 2]), |layer, x| nhwc(layer, x, options.clone()));
+        assert_eq!(found, ["CONV_2D"]);
+    }
+
+    #[test]
+    fn padding_that_keeps_the_size_is_same() {
+        let options = ConvOptions::new_with_padding([1, 1], [(1, 1), (0, 1)], [1, 1], 1);
+        let found = operators(&layer(), numbers([2, 5, 6, 2]), |layer, x| nhwc(layer, x, options.clone()));
+        assert_eq!(found, ["CONV_2D"]);
+    }
+
+    #[test]
+    fn images_in_nchw_are_transposed_once_on_either_side() {
+        let options = ConvOptions::new([1, 1], [0, 0], [1, 1], 1);
+        let found = operators(&layer(), numbers([2, 2, 8, 7]), |layer, x| {
+            conv2d(x, layer.0.val(), Some(layer.1.val()), options.clone())
+        });
+        assert_eq!(found, ["TRANSPOSE", "CONV_2D", "TRANSPOSE"]);
+    }
+
+    #[test]
+    fn groups_are_refused_with_place_kind_and_shapes() {
+        let filters = parameter([4, 1, 3, 3]);
+        let options = ConvOptions::new([1, 1], [0, 0], [1, 1], 2);
+        let message = refusal(&filters, numbers([1, 2, 8, 8]), |filters: &Param<Tensor<4>>, x| {
+            conv2d(x, filters.val(), None, options.clone())
+        });
+        assert_eq!(
+            message,
+            "operation 2 (Module.Conv2d) from [N, 2, 8, 8] and [4, 1, 3, 3] to [N, 4, 6, 6] cannot be exported: \
+             a convolution in 2 groups has no lowering yet"
+        );
+    }
+
+    #[test]
+    fn filters_that_are_computed_are_refused() {
+        let options = ConvOptions::new([1, 1], [0, 0], [1, 1], 1);
+        let message = refusal(&FUNCTION, numbers([1, 1, 3, 3]), |_, x: Tensor<4>| {
+            conv2d(numbers([4, 1, 5, 5]).to_device(&x.device()), x, None, options.clone())
+        });
+        assert!(message.contains("the filter is computed"), "{message}");
+    }
+}

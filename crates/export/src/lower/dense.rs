@@ -74,3 +74,60 @@ fn weights_in_order(weights: &Constant, layout: &Layout, features: &[usize]) -> 
     let order: Vec<usize> = std::iter::once(axes.len()).chain(features.iter().filter_map(place)).collect();
     weights.clone().reshaped(&shape).permuted(&order).reshaped(&[outputs, inputs])
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::module::Param;
+    use burn::nn::Linear;
+    use burn::tensor::Tensor;
+
+    use crate::lower::testing::{FUNCTION, numbers, operators, parameter, refusal};
+
+    fn layer(inputs: usize) -> Linear {
+        Linear { weight: parameter([inputs, 5]), bias: Some(parameter([5])) }
+    }
+
+    #[test]
+    fn a_linear_layer_is_one_operator_with_its_bias() {
+        let found = operators(&layer(7), numbers([3, 7]), |layer: &Linear, x| layer.forward(x));
+        assert_eq!(found, ["FULLY_CONNECTED"]);
+    }
+
+    #[test]
+    fn a_linear_layer_keeps_the_dimensions_before_the_features() {
+        let found = operators(&layer(7), numbers([3, 4, 7]), |layer: &Linear, x: Tensor<3>| layer.forward(x));
+        assert!(!found.contains(&"TRANSPOSE".to_string()), "{found:?}");
+        assert_eq!(found.iter().filter(|name| *name == "FULLY_CONNECTED").count(), 1);
+    }
+
+    #[test]
+    fn a_permutation_of_the_features_ends_in_the_weights() {
+        let found = operators(&layer(24), numbers([3, 2, 3, 4]), |layer: &Linear, x: Tensor<4>| {
+            layer.forward(x.permute([0, 3, 1, 2]).flatten::<2>(1, 3))
+        });
+        assert_eq!(found, ["RESHAPE", "FULLY_CONNECTED"]);
+    }
+
+    #[test]
+    fn a_permutation_that_the_weights_cannot_take_is_a_transpose() {
+        let found = operators(&layer(3), numbers([2, 3, 4]), |layer: &Linear, x: Tensor<3>| {
+            layer.forward(x.swap_dims(1, 2))
+        });
+        assert_eq!(found.iter().filter(|name| *name == "TRANSPOSE").count(), 1, "{found:?}");
+    }
+
+    #[test]
+    fn a_product_of_computed_matrices_is_refused() {
+        let message = refusal(&FUNCTION, numbers([2, 3, 3]), |_, x: Tensor<3>| x.clone().matmul(x));
+        assert!(message.contains("(Float.Matmul) from [N, 3, 3] and [N, 3, 3] to [N, 3, 3]"), "{message}");
+        assert!(message.contains("the right factor is computed"), "{message}");
+    }
+
+    #[test]
+    fn weights_that_two_layers_share_are_arranged_for_each() {
+        let found = operators(&parameter([6, 6]), numbers([2, 6]), |weights: &Param<Tensor<2>>, x| {
+            x.matmul(weights.val()).matmul(weights.val())
+        });
+        assert_eq!(found, ["FULLY_CONNECTED", "FULLY_CONNECTED"]);
+    }
+}

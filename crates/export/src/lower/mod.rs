@@ -10,6 +10,8 @@ mod conv;
 mod dense;
 mod pool;
 mod shape;
+#[cfg(test)]
+mod testing;
 mod window;
 
 use burn::backend::ir::{

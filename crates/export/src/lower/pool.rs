@@ -31,3 +31,32 @@ pub(super) fn max_pool2d(builder: &mut Builder<'_>, op: &MaxPool2dOpIr) -> Resul
     builder.stored_operator(Op::MaxPool2d(options), &[Some(x)], &op.out, &NHWC);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Tensor;
+    use burn::tensor::module::max_pool2d;
+    use burn::tensor::ops::MaxPoolOptions;
+
+    use crate::lower::testing::{FUNCTION, numbers, operators, refusal};
+
+    fn pool(x: Tensor<4>, kernel: [usize; 2], dilation: [usize; 2], ceil_mode: bool) -> Tensor<4> {
+        let x = x.permute([0, 3, 1, 2]);
+        let options = MaxPoolOptions { stride: [2, 2], dilation, ceil_mode, ..MaxPoolOptions::new(kernel) };
+        max_pool2d(x, options).permute([0, 2, 3, 1])
+    }
+
+    #[test]
+    fn windows_lie_where_burn_has_them() {
+        let found = operators(&FUNCTION, numbers([2, 7, 9, 3]), |_, x| pool(x, [2, 3], [1, 1], false));
+        assert_eq!(found, ["MAX_POOL_2D"]);
+    }
+
+    #[test]
+    fn dilation_and_windows_over_the_edge_are_refused() {
+        let dilated = refusal(&FUNCTION, numbers([1, 8, 8, 1]), |_, x| pool(x, [2, 2], [2, 2], false));
+        assert!(dilated.contains("no pools with dilation"), "{dilated}");
+        let ceil = refusal(&FUNCTION, numbers([1, 7, 7, 1]), |_, x| pool(x, [2, 2], [1, 1], true));
+        assert!(ceil.contains("neither VALID nor SAME"), "{ceil}");
+    }
+}

@@ -52,3 +52,41 @@ fn reorder(
     builder.bind(out, value);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::module::Param;
+    use burn::tensor::Tensor;
+    use burn::tensor::activation::relu;
+
+    use crate::lower::testing::{FUNCTION, numbers, operators, parameter};
+
+    #[test]
+    fn reshapes_in_a_row_are_one() {
+        let found = operators(&FUNCTION, numbers([2, 6, 4]), |_, x: Tensor<3>| {
+            relu(x.reshape([-1, 24])).reshape([-1, 2, 12]).reshape([-1, 2, 3, 4])
+        });
+        assert_eq!(found, ["RELU", "RESHAPE"]);
+    }
+
+    #[test]
+    fn a_reshape_across_a_permutation_moves_the_elements_first() {
+        let found =
+            operators(&FUNCTION, numbers([2, 4, 6]), |_, x: Tensor<3>| x.swap_dims(1, 2).reshape([-1, 3, 8]));
+        assert_eq!(found.iter().filter(|name| *name == "TRANSPOSE").count(), 1, "{found:?}");
+    }
+
+    #[test]
+    fn a_reshape_without_a_common_cut_is_an_operator_of_its_own() {
+        let found = operators(&FUNCTION, numbers([2, 4, 9]), |_, x: Tensor<3>| relu(x.reshape([-1, 6, 6])));
+        assert_eq!(found, ["RESHAPE", "RELU"]);
+    }
+
+    #[test]
+    fn constants_are_reshaped_and_permuted_when_the_module_is_exported() {
+        let found = operators(&parameter([2, 3, 4]), numbers([3, 8]), |weights: &Param<Tensor<3>>, x| {
+            x.matmul(weights.val().permute([2, 0, 1]).reshape([8, 3]))
+        });
+        assert_eq!(found, ["FULLY_CONNECTED"]);
+    }
+}
