@@ -42,6 +42,8 @@ impl ModelKind {
 
 /// The integer models of a float model, calibrated over the first images of `train`, one at a time.
 ///
+/// Scales and weights are TensorFlow's; the biases also make up for what rounding the weights does to the mean.
+///
 /// # Errors
 /// The quantizer's, with the model's name.
 pub fn quantized<'a>(
@@ -53,7 +55,7 @@ pub fn quantized<'a>(
     let calibration = Calibration::run::<[[f32; PIXELS]; 1], [f32; PIXELS]>(model, samples, progress)?;
     let quantize = |kind: ModelKind| {
         let (scheme, io_type) = kind.scheme?;
-        let quantizer = Quantizer::new(scheme).input_type(io_type).output_type(io_type);
+        let quantizer = Quantizer::new(scheme).input_type(io_type).output_type(io_type).bias_correction(true);
         let result =
             quantizer.quantize(model, &calibration).with_context(|| format!("converting to {}", kind.name));
         Some(result.map(|(quantized, _)| (kind, quantized)))

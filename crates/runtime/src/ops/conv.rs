@@ -8,6 +8,7 @@ use burnlite_tflite::{Conv2dOptions, ElementType};
 use crate::error::OperatorFault;
 use crate::fixed_point::QuantizedMultiplier;
 use crate::frame::{Inputs, Writable, elements_mut};
+use crate::kernels::{Dot, Kernels};
 use crate::ops::activation::{clamp, float_range};
 use crate::ops::integer::{Accumulator, Integer, OutputRange, channel_multipliers};
 use crate::ops::window::{Steps, Windows};
@@ -33,18 +34,13 @@ pub(crate) fn plan(node: &Node<'_>, options: &Conv2dOptions) -> Result<Planned, 
     let geometry = Geometry::new(node, options)?;
     let bias = node.optional_input(2).map(|bias| bias.element_type());
     let types = (input.element_type(), weights.element_type(), bias, output.element_type());
-    let kernel = match types {
+    match types {
         (
             ElementType::Float32,
             ElementType::Float32,
             None | Some(ElementType::Float32),
             ElementType::Float32,
-        ) => {
-            return Ok(Planned::new(
-                geometry.output_shape(),
-                FloatConv { geometry, range: float_range(options.activation)? },
-            ));
-        }
+        ) => Ok(geometry.planned::<f32>(FloatConv { geometry, range: float_range(options.activation)? })),
         (ElementType::Int8, ElementType::Int8, None | Some(ElementType::Int32), ElementType::Int8) => {
             integer::<i8, i32>(node, options, geometry)
         }
@@ -59,8 +55,7 @@ pub(crate) fn plan(node: &Node<'_>, options: &Conv2dOptions) -> Result<Planned, 
             integer::<i16, i32>(node, options, geometry)
         }
         _ => Err(node.types_fault()),
-    };
-    kernel
+    }
 }
 
 impl Geometry {
@@ -97,48 +92,65 @@ impl Geometry {
         })
     }
 
-    fn output_shape(&self) -> [usize; 4] {
-        [self.batch, self.rows.output, self.columns.output, self.channels]
+    /// The kernel with scratch memory for a patch of elements of type `X`.
+    fn planned<X>(&self, kernel: impl Kernel + 'static) -> Planned {
+        let shape = [self.batch, self.rows.output, self.columns.output, self.channels];
+        let scratch_bytes = [self.patch_elements() * size_of::<X>()].into();
+        Planned { scratch_bytes, ..Planned::new(shape, kernel) }
     }
 
-    /// Calls `output` for each element of the result, in order, with its channel and its window.
-    fn for_each_output(&self, mut output: impl FnMut(usize, Window<'_>)) {
+    /// Elements under a window, of the channels of one group.
+    fn patch_elements(&self) -> usize {
+        self.rows.taps * self.columns.taps * self.depth
+    }
+
+    /// Calls `output` for each element of the result, in order, with its channel and what its window sees: the elements
+    /// that the channel's weights meet, one after the other, `outside` where the window reaches beyond the image.
+    fn for_each_output<X: Copy>(
+        &self,
+        input: &[X],
+        patch: &mut [X],
+        outside: X,
+        mut output: impl FnMut(usize, &[X]),
+    ) {
+        let channels_per_group = self.channels / self.groups;
         for image in 0..self.batch {
             for row in 0..self.rows.output {
                 for column in 0..self.columns.output {
-                    for channel in 0..self.channels {
-                        output(channel, Window { geometry: self, image, row, column, channel });
+                    for group in 0..self.groups {
+                        self.gather(input, patch, outside, [image, row, column, group]);
+                        for channel in group * channels_per_group..(group + 1) * channels_per_group {
+                            output(channel, patch);
+                        }
                     }
                 }
             }
         }
     }
-}
 
-/// The window of one element of the result.
-#[derive(Clone, Copy)]
-struct Window<'g> {
-    geometry: &'g Geometry,
-    image: usize,
-    row: usize,
-    column: usize,
-    channel: usize,
-}
-
-impl Window<'_> {
-    /// Calls `pair` for each input and weight under the window, taps outside the image left out.
+    /// Copies what a window sees into `patch`.
     #[inline]
-    fn for_each_pair<X: Copy, W: Copy>(&self, input: &[X], weights: &[W], mut pair: impl FnMut(X, W)) {
-        let Geometry { rows, columns, groups, depth, channels, .. } = *self.geometry;
-        let first_channel = self.channel / (channels / groups) * depth;
-        for tap_row in rows.taps_inside(self.row) {
-            let pixel_row = self.image * rows.input + rows.pixel(self.row, tap_row);
-            for tap_column in columns.taps_inside(self.column) {
-                let pixel = pixel_row * columns.input + columns.pixel(self.column, tap_column);
-                let tap = (self.channel * rows.taps + tap_row) * columns.taps + tap_column;
-                let input = &input[pixel * groups * depth + first_channel..][..depth];
-                let weights = &weights[tap * depth..][..depth];
-                input.iter().zip(weights).for_each(|(&x, &w)| pair(x, w));
+    fn gather<X: Copy>(
+        &self,
+        input: &[X],
+        patch: &mut [X],
+        outside: X,
+        [image, row, column, group]: [usize; 4],
+    ) {
+        let Self { rows, columns, groups, depth, .. } = *self;
+        let (rows_inside, columns_inside) = (rows.taps_inside(row), columns.taps_inside(column));
+        if rows_inside.len() < rows.taps || columns_inside.len() < columns.taps {
+            patch.fill(outside);
+        }
+        // Neighbouring taps see neighbouring pixels unless something lies between them.
+        let run = if columns.dilation == 1 && groups == 1 { columns_inside.len().max(1) } else { 1 };
+        for tap_row in rows_inside {
+            let pixel_row = (image * rows.input + rows.pixel(row, tap_row)) * columns.input;
+            for tap_column in columns_inside.clone().step_by(run) {
+                let pixel = pixel_row + columns.pixel(column, tap_column);
+                let tap = tap_row * columns.taps + tap_column;
+                let seen = &input[(pixel * groups + group) * depth..][..run * depth];
+                patch[tap * depth..][..run * depth].copy_from_slice(seen);
             }
         }
     }
@@ -151,12 +163,13 @@ struct FloatConv {
 }
 
 impl Kernel for FloatConv {
-    fn run(&self, inputs: &Inputs<'_>, [output, ..]: &mut Writable<'_>) -> Result<(), OperatorFault> {
-        let (input, weights, bias) = (inputs.get::<f32>(0), inputs.get::<f32>(1), inputs.get::<f32>(2));
+    fn run(&self, inputs: &Inputs<'_>, [output, patch, ..]: &mut Writable<'_>) -> Result<(), OperatorFault> {
+        let (weights, bias) = (inputs.get::<f32>(1), inputs.get::<f32>(2));
         let mut outputs = elements_mut::<f32>(output).iter_mut();
-        self.geometry.for_each_output(|channel, window| {
-            let mut sum = 0.0;
-            window.for_each_pair(input, weights, |x, w| sum += x * w);
+        let length = self.geometry.patch_elements();
+        self.geometry.for_each_output(inputs.get(0), elements_mut(patch), 0.0, |channel, patch: &[f32]| {
+            let weights = &weights[channel * length..][..length];
+            let sum = patch.iter().zip(weights).fold(0.0, |sum, (x, w)| sum + x * w);
             let bias = bias.get(channel).copied().unwrap_or_default();
             outputs.next().into_iter().for_each(|y| *y = clamp(sum + bias, self.range));
         });
@@ -168,7 +181,10 @@ fn integer<T: Integer, A: Accumulator>(
     node: &Node<'_>,
     options: &Conv2dOptions,
     geometry: Geometry,
-) -> Result<Planned, OperatorFault> {
+) -> Result<Planned, OperatorFault>
+where
+    Kernels: Dot<T, A>,
+{
     let (input, weights, output) = (node.input(0)?, node.input(1)?, node.output(0)?);
     let (input_scale, input_zero_point) = input.scale_and_zero_point()?;
     if T::MAX == i32::from(i16::MAX) {
@@ -182,9 +198,10 @@ fn integer<T: Integer, A: Accumulator>(
         input_zero_point,
         multipliers: channel_multipliers::<A>(input_scale, &weight_scales, &output)?,
         range: OutputRange::new::<T>(&output, options.activation)?,
+        kernels: node.options.kernels,
         types: PhantomData,
     };
-    Ok(Planned::new(geometry.output_shape(), kernel))
+    Ok(geometry.planned::<T>(kernel))
 }
 
 /// int8 with 32-bit sums; 16x8 with 64-bit sums, or 32-bit ones where the bias has 32 bits.
@@ -194,18 +211,23 @@ struct IntegerConv<T, A> {
     input_zero_point: i32,
     multipliers: Vec<QuantizedMultiplier>,
     range: OutputRange,
+    kernels: Kernels,
     types: PhantomData<(T, A)>,
 }
 
-impl<T: Integer, A: Accumulator> Kernel for IntegerConv<T, A> {
-    fn run(&self, inputs: &Inputs<'_>, [output, ..]: &mut Writable<'_>) -> Result<(), OperatorFault> {
-        let (input, weights, bias) = (inputs.get::<T>(0), inputs.get::<i8>(1), inputs.get::<A>(2));
+impl<T: Integer, A: Accumulator> Kernel for IntegerConv<T, A>
+where
+    Kernels: Dot<T, A>,
+{
+    fn run(&self, inputs: &Inputs<'_>, [output, patch, ..]: &mut Writable<'_>) -> Result<(), OperatorFault> {
+        let (weights, bias) = (inputs.get::<i8>(1), inputs.get::<A>(2));
         let mut outputs = elements_mut::<T>(output).iter_mut();
-        self.geometry.for_each_output(|channel, window| {
-            let mut sum = A::zeroed();
-            window.for_each_pair(input, weights, |x, w| {
-                sum = sum.plus_product(x.into() - self.input_zero_point, w.into());
-            });
+        let length = self.geometry.patch_elements();
+        // The zero point outside the image adds nothing to the sum: taps there are left out, as they must be.
+        let outside = T::saturating_from(self.input_zero_point);
+        self.geometry.for_each_output(inputs.get(0), elements_mut(patch), outside, |channel, patch: &[T]| {
+            let weights = &weights[channel * length..][..length];
+            let sum = self.kernels.dot(patch, weights, (self.input_zero_point, 0));
             let sum = bias.get(channel).map_or(sum, |&bias| sum.plus(bias));
             let value = sum.requantize(self.multipliers[channel]);
             outputs.next().into_iter().for_each(|y| *y = self.range.output(value));

@@ -16,7 +16,8 @@ pub(crate) struct Windows {
     /// Taps of a window.
     pub(crate) taps: usize,
     stride: usize,
-    dilation: usize,
+    /// Pixels between neighbouring taps.
+    pub(crate) dilation: usize,
     /// Pixels of padding before the image.
     before: usize,
 }
