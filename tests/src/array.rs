@@ -60,11 +60,7 @@ impl Array {
 pub fn read_npz(path: &Path, prefix: &str) -> Vec<Array> {
     let file = File::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let mut archive = zip::ZipArchive::new(file).expect("a zip archive");
-    (0..)
-        .map_while(|index| {
-            archive.by_name(&format!("{prefix}_{index}.npy")).ok().map(|entry| read_npy(entry))
-        })
-        .collect()
+    (0..).map_while(|index| archive.by_name(&format!("{prefix}_{index}.npy")).ok().map(read_npy)).collect()
 }
 
 fn read_npy(reader: impl Read) -> Array {

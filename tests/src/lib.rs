@@ -7,3 +7,8 @@ mod oracle;
 pub use array::{Array, read_npz, write_npz};
 pub use fixture::{Fixture, run};
 pub use oracle::{LiteRt, litert, mnist};
+
+/// The README's snippets, compiled and run as documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

@@ -1,5 +1,7 @@
 //! `docs/operators.md`: which operators are supported and how often each is compared with the reference.
 
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail with it")]
+
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;

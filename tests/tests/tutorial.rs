@@ -1,5 +1,7 @@
 //! The tutorial on real MNIST, and its models in the real LiteRT interpreter.
 
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail with it")]
+
 use std::path::Path;
 use std::time::Instant;
 

@@ -14,10 +14,10 @@ use crate::stages;
 /// Trains a network in Burn, writes it as a .tflite file, quantizes it to 16x8 and int8, and runs all of them.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", after_help = EXAMPLES)]
-pub struct Arguments {
+struct Arguments {
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    command: Command,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -30,7 +30,7 @@ const EXAMPLES: &str = "Examples:
 
 /// A command of `cargo xtask`.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+enum Command {
     /// The whole way: train, export, convert, evaluate; writes summary.json.
     Tutorial {
         #[command(flatten)]
@@ -72,38 +72,38 @@ pub enum Command {
 
 /// How to train.
 #[derive(Debug, Clone, Args)]
-pub struct TrainingArguments {
+struct TrainingArguments {
     /// Passes over the training images.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-    pub epochs: u32,
+    epochs: u32,
     /// Seed of the weights and of the order of the images.
     #[arg(long, default_value_t = 1)]
-    pub seed: u64,
+    seed: u64,
     /// Burn backend: flex, or ndarray (xtask builds itself again with it when needed).
     #[arg(long, default_value = "flex", value_name = "NAME")]
-    pub backend: Backend,
+    backend: Backend,
 }
 
 /// Where the digits come from.
 #[derive(Debug, Clone, Args)]
-pub struct DataArguments {
+struct DataArguments {
     /// auto (MNIST, or generated digits where it cannot be had), mnist (or an error), digits (generated).
     #[arg(long, default_value = "auto", value_name = "NAME")]
-    pub dataset: Require,
+    dataset: Require,
     /// Folder with the four files of MNIST, raw or .gz; also the environment variable MNIST_DIR.
     #[arg(long, value_name = "FOLDER")]
-    pub data_dir: Option<PathBuf>,
+    data_dir: Option<PathBuf>,
 }
 
 /// Where results go.
 #[derive(Debug, Clone, Args)]
-pub struct CommonArguments {
+struct CommonArguments {
     /// Folder for the results [default: target/tutorial].
     #[arg(long, value_name = "FOLDER")]
-    pub out: Option<PathBuf>,
+    out: Option<PathBuf>,
     /// Print nothing but errors.
     #[arg(long, short)]
-    pub quiet: bool,
+    quiet: bool,
 }
 
 /// Runs the command of the process's arguments.

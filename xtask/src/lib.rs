@@ -19,8 +19,8 @@ mod screen;
 pub mod stages;
 mod summary;
 
-pub use arguments::{Arguments, Command, run};
+pub use arguments::run;
 pub use files::Folder;
-pub use models::{ModelKind, quantized};
+pub use models::ModelKind;
 pub use screen::Screen;
 pub use summary::{ModelSummary, Summary, Training};

@@ -6,7 +6,7 @@ use burnlite_quantize::{Calibration, IoType, Quantizer, Scheme};
 use burnlite_tflite::Model;
 
 /// Training images over which the float model is calibrated, as in the notebook.
-pub const CALIBRATION_IMAGES: usize = 100;
+pub(crate) const CALIBRATION_IMAGES: usize = 100;
 
 /// One of the tutorial's models: the float one, or how it is quantized.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +46,7 @@ impl ModelKind {
 ///
 /// # Errors
 /// The quantizer's, with the model's name.
-pub fn quantized<'a>(
+pub(crate) fn quantized<'a>(
     model: &Model<'a>,
     train: &Dataset,
     progress: impl FnMut(usize),

@@ -13,7 +13,7 @@ const LETTER: usize = 8;
 const MARGIN: usize = 8;
 
 /// The digit in text: two rows of pixels to a line in shades of grey, or one letter to a pixel without colours.
-pub fn text(image: &[u8; PIXELS], has_colors: bool) -> Vec<String> {
+pub(crate) fn text(image: &[u8; PIXELS], has_colors: bool) -> Vec<String> {
     if has_colors {
         let shade = |row: usize, column: usize| image[row * SIDE + column];
         let cell = |row, column| {
@@ -33,7 +33,7 @@ pub fn text(image: &[u8; PIXELS], has_colors: bool) -> Vec<String> {
 ///
 /// # Errors
 /// The encoder's; it writes to memory, so there is none to expect.
-pub fn png(image: &[u8; PIXELS], caption: &[String]) -> Result<Vec<u8>> {
+pub(crate) fn png(image: &[u8; PIXELS], caption: &[String]) -> Result<Vec<u8>> {
     let columns = caption.iter().map(String::len).max().unwrap_or(0);
     let width = (SIDE * ZOOM).max(columns * LETTER * LETTER_ZOOM) + 2 * MARGIN;
     let line_height = (LETTER + 2) * LETTER_ZOOM;

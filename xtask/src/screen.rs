@@ -72,7 +72,7 @@ impl Screen {
 }
 
 /// `1.4 s`, `12 ms`.
-pub fn seconds(duration: Duration) -> String {
+pub(crate) fn seconds(duration: Duration) -> String {
     match duration.as_secs_f64() {
         seconds if seconds >= 1.0 => format!("{seconds:.1} s"),
         seconds => format!("{:.0} ms", seconds * 1e3),

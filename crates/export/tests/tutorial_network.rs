@@ -1,5 +1,7 @@
 //! The tutorial's network: a convolution, a pool and a dense layer.
 
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail with it")]
+
 use burn::module::{Module, Param};
 use burn::nn::conv::Conv2d;
 use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
@@ -136,7 +138,8 @@ fn it_computes_what_burn_computes_for_any_batch() {
         interpreter.invoke().unwrap();
         for (found, expected) in interpreter.output::<f32>(0).unwrap().iter().zip(expected) {
             assert!(
-                (found - expected).abs() <= 1e-5 * expected.abs().max(1.0),
+                // Both add up 2,028 products in single precision, in another order.
+                (found - expected).abs() <= 1e-4 * expected.abs().max(1.0),
                 "{found}, expected {expected}"
             );
         }

@@ -48,7 +48,7 @@ pub(crate) trait Accumulator: Element {
 }
 
 impl Accumulator for i32 {
-    const MAX_SHIFT: i32 = QuantizedMultiplier::MAX_SHIFT;
+    const MAX_SHIFT: Self = QuantizedMultiplier::MAX_SHIFT;
 
     #[inline]
     fn plus_product(self, x: i32, weight: i32) -> Self {
@@ -59,7 +59,7 @@ impl Accumulator for i32 {
         self.wrapping_add(other)
     }
     #[inline]
-    fn requantize(self, multiplier: QuantizedMultiplier) -> i32 {
+    fn requantize(self, multiplier: QuantizedMultiplier) -> Self {
         multiplier.apply(self)
     }
     #[inline]
