@@ -301,6 +301,7 @@ fn index(id: TensorId) -> i32 {
 #[cfg(test)]
 mod tests {
     use alloc::borrow::Cow;
+    use alloc::vec;
 
     use super::*;
     use crate::{Conv2dOptions, ElementType, ReshapeOptions};
