@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use burnlite_mnist::{Backend, Digits, LoadOptions, Require, TrainingOptions};
+use burnlite_mnist::{Backend, Digits, LoadOptions, Require, Source, TrainingOptions};
+use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 
 use crate::files::Folder;
@@ -87,9 +88,10 @@ struct TrainingArguments {
 /// Where the digits come from.
 #[derive(Debug, Clone, Args)]
 struct DataArguments {
-    /// auto (MNIST, or generated digits where it cannot be had), mnist (or an error), digits (generated).
-    #[arg(long, default_value = "auto", value_name = "NAME")]
-    dataset: Require,
+    /// auto (MNIST, or generated digits where it cannot be had), mnist (or an error), digits (generated)
+    /// [default: auto; what training used for later stages].
+    #[arg(long, value_name = "NAME")]
+    dataset: Option<Require>,
     /// Folder with the four files of MNIST, raw or .gz; also the environment variable MNIST_DIR.
     #[arg(long, value_name = "FOLDER")]
     data_dir: Option<PathBuf>,
@@ -112,13 +114,13 @@ struct CommonArguments {
 /// What went wrong, with the file that is concerned; nothing is left half-written.
 pub fn run() -> Result<()> {
     let start = Instant::now();
-    match Arguments::parse().command {
+    match parse()?.command {
         Command::Tutorial { training, data, common } => {
             if built_again_for(training.backend)? {
                 return Ok(());
             }
             let (folder, screen) = common.open()?;
-            let digits = data.load(training.seed, &screen)?;
+            let digits = data.load(Require::Auto, training.seed, &screen)?;
             stages::tutorial(&digits, &training.options(), training.backend, &folder, &screen, start)
         }
         Command::Train { training, data, common } => {
@@ -126,7 +128,7 @@ pub fn run() -> Result<()> {
                 return Ok(());
             }
             let (folder, screen) = common.open()?;
-            let digits = data.load(training.seed, &screen)?;
+            let digits = data.load(Require::Auto, training.seed, &screen)?;
             stages::train(&digits, &training.options(), training.backend, &folder, &screen).map(drop)
         }
         Command::Export { common } => {
@@ -135,15 +137,26 @@ pub fn run() -> Result<()> {
         }
         Command::Convert { data, common } => {
             let (folder, screen) = common.open()?;
-            let digits = data.load(folder.training()?.seed, &screen)?;
+            let digits = data.load_again(&folder, &screen)?;
             stages::convert(&digits, &folder, &screen)
         }
         Command::Evaluate { data, common } => {
             let (folder, screen) = common.open()?;
-            let digits = data.load(folder.training()?.seed, &screen)?;
+            let digits = data.load_again(&folder, &screen)?;
             stages::evaluate(&digits, &folder, &screen).map(drop)
         }
     }
+}
+
+/// The process's arguments. A value that an option does not take is told in one line, as every other error.
+fn parse() -> Result<Arguments> {
+    Arguments::try_parse().or_else(|error| match error.kind() {
+        ErrorKind::ValueValidation | ErrorKind::InvalidValue => {
+            let text = error.to_string();
+            bail!("{}", text.lines().next().unwrap_or_default().trim_start_matches("error: "))
+        }
+        _ => error.exit(),
+    })
 }
 
 impl TrainingArguments {
@@ -153,11 +166,22 @@ impl TrainingArguments {
 }
 
 impl DataArguments {
+    /// The digits that the network in the folder was trained on, unless others are asked for.
+    fn load_again(&self, folder: &Folder, screen: &Screen) -> Result<Digits> {
+        let training = folder.training()?;
+        let trained_on = match training.dataset {
+            Source::Mnist => Require::Mnist,
+            _ => Require::Digits,
+        };
+        self.load(trained_on, training.seed, screen)
+    }
+
     /// The digits, with a banner where generated ones stand in for MNIST.
-    fn load(&self, seed: u64, screen: &Screen) -> Result<Digits> {
-        let mut options = LoadOptions { require: self.dataset, seed, ..LoadOptions::new(workspace()) };
+    fn load(&self, default: Require, seed: u64, screen: &Screen) -> Result<Digits> {
+        let require = self.dataset.unwrap_or(default);
+        let mut options = LoadOptions { require, seed, ..LoadOptions::new(workspace()) };
         if let Some(folder) = &self.data_dir {
-            if self.dataset == Require::Digits {
+            if require == Require::Digits {
                 bail!("--data-dir has no part in generated digits: leave it out, or choose --dataset mnist");
             }
             options.data_dir = Some(folder.clone());
@@ -187,9 +211,10 @@ fn built_again_for(backend: Backend) -> Result<bool> {
     }
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = std::process::Command::new(cargo)
-        .args(["run", "--quiet", "--package", "xtask", "--features", "ndarray", "--"])
+        .args(["run", "--package", "xtask", "--features", "ndarray", "--manifest-path"])
+        .arg(workspace().join("Cargo.toml"))
+        .arg("--")
         .args(std::env::args_os().skip(1))
-        .current_dir(workspace())
         .status()
         .context("cannot run cargo to build the backend ndarray")?;
     if !status.success() {

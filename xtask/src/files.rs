@@ -1,7 +1,7 @@
 //! The folder of results: written whole or not at all.
 
 use std::fs;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -61,12 +61,31 @@ impl Folder {
             .with_context(|| format!("cannot read '{}': run `cargo xtask {stage}` first", path.display()))
     }
 
-    /// Writes a model.
+    /// Writes models, once all of them are known to be right.
     ///
     /// # Errors
-    /// Where the model or the file cannot be written.
-    pub fn write_model(&self, kind: &ModelKind, model: &Model<'_>) -> Result<()> {
-        self.write(&kind.file_name(), &model.to_bytes()?)
+    /// Where a model or a file cannot be written.
+    pub fn write_models(&self, models: &[(ModelKind, Model<'_>)]) -> Result<()> {
+        let bytes: Vec<Vec<u8>> =
+            models.iter().map(|(_, model)| model.to_bytes()).collect::<Result<_, _>>()?;
+        models.iter().zip(&bytes).try_for_each(|((kind, _), bytes)| self.write(&kind.file_name(), bytes))
+    }
+
+    /// Removes reports that a stage is about to make untrue.
+    ///
+    /// # Errors
+    /// Where a file is there and cannot be removed.
+    pub fn forget(&self, names: &[&str]) -> Result<()> {
+        for name in names {
+            let path = self.join(name);
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    return Err(error).with_context(|| format!("cannot remove the old '{}'", path.display()));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Writes a value as JSON.
@@ -98,7 +117,12 @@ impl Folder {
 
 fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = path.parent().context("a file has a folder")?;
-    let mut part = tempfile::Builder::new().suffix(".part").tempfile_in(folder)?;
+    let mut builder = tempfile::Builder::new();
+    builder.suffix(".part");
+    // Temporary files are private; results are as readable as the user's other files.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut part = builder.tempfile_in(folder)?;
     part.write_all(bytes)?;
     part.as_file().sync_all()?;
     part.persist(path)?;

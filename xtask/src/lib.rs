@@ -23,4 +23,4 @@ pub use arguments::run;
 pub use files::Folder;
 pub use models::ModelKind;
 pub use screen::Screen;
-pub use summary::{ModelSummary, Summary, Training};
+pub use summary::{Evaluation, ModelSummary, Summary, Training};

@@ -39,7 +39,16 @@ pub struct Summary {
     pub models: Vec<ModelSummary>,
 }
 
-/// One model on the test images; `evaluation.json` is a list of these.
+/// `evaluation.json`: the models on the test images.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// `mnist` or `digits` (generated).
+    pub dataset: Source,
+    /// The models, the float one first.
+    pub models: Vec<ModelSummary>,
+}
+
+/// One model on the test images.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelSummary {
     /// `float32`, `16x8`, `16x8-int16-io`, `int8` or `int8-int8-io`.

@@ -37,6 +37,15 @@ pub enum Error {
         name: String,
     },
 
+    /// An input of the model is a constant, or is listed twice.
+    #[error("input {index} '{name}' is a constant or an input already")]
+    NotAnInput {
+        /// Its position.
+        index: usize,
+        /// The tensor's name.
+        name: String,
+    },
+
     /// There is no input or output with the given position, or no tensor with the given index.
     #[error("there is no {what} {index}: the model has {count}")]
     NoSuchTensor {

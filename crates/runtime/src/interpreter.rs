@@ -86,6 +86,7 @@ impl<'m> Interpreter<'m> {
     /// # Errors
     /// As [`new`](Self::new).
     pub fn with_options(model: &'m Model<'_>, options: &InterpreterOptions) -> Result<Self, Error> {
+        model.check()?;
         let graph = model.main()?;
         let shapes: Vec<_> = graph.inputs.iter().map(|id| graph.tensors[id.index()].shape.clone()).collect();
         Self::with_input_shapes(model, options, &shapes)
@@ -96,7 +97,6 @@ impl<'m> Interpreter<'m> {
         options: &InterpreterOptions,
         shapes: &[Vec<usize>],
     ) -> Result<Self, Error> {
-        model.check()?;
         let plan = Plan::new(model, shapes, options)?;
         let arena = AlignedBytes::zeroed(plan.arena_bytes);
         Ok(Self { model, options: options.clone(), plan: Arc::new(plan), arena })

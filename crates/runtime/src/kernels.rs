@@ -1,6 +1,6 @@
 //! Fast paths: the same integers as the reference loops, sooner.
 //!
-//! A kernel is chosen once, when the plan is made. The reference loops stay compiled on every machine and are the oracle
+//! The reference loops stay compiled on every machine and are the oracle
 //! of every kernel's tests.
 
 mod generic;

@@ -144,6 +144,7 @@ struct Planner<'p, 'm> {
     shapes: Vec<Vec<usize>>,
     values: Vec<Value>,
     constants: Vec<Constant<'m>>,
+    folded_bytes: usize,
     buffers: Vec<Lifetime>,
     steps: Vec<UnplacedStep>,
 }
@@ -167,6 +168,7 @@ impl<'p, 'm> Planner<'p, 'm> {
             shapes: graph.tensors.iter().map(|tensor| tensor.shape.clone()).collect(),
             values: vec![Value::Unknown; graph.tensors.len()],
             constants: Vec::new(),
+            folded_bytes: 0,
             buffers: Vec::new(),
             steps: Vec::new(),
         };
@@ -177,13 +179,14 @@ impl<'p, 'm> Planner<'p, 'm> {
                 planner.new_constant(id, Constant::aligned(data, alignment));
             }
         }
-        for (id, shape) in graph.inputs.iter().zip(input_shapes) {
-            planner.shapes[id.index()].clone_from(shape);
-            if planner.values[id.index()] == Value::Unknown {
-                // Inputs are kept, so that a second run without setting them again sees the same values.
-                let last = planner.end();
-                planner.values[id.index()] = planner.new_buffer(*id, 0, last)?;
+        for (index, (id, shape)) in graph.inputs.iter().zip(input_shapes).enumerate() {
+            if planner.values[id.index()] != Value::Unknown {
+                return Err(Error::NotAnInput { index, name: graph.tensors[id.index()].name.clone() });
             }
+            planner.shapes[id.index()].clone_from(shape);
+            // Inputs are kept, so that a second run without setting them again sees the same values.
+            let last = planner.end();
+            planner.values[id.index()] = planner.new_buffer(*id, 0, last)?;
         }
         Ok(planner)
     }
@@ -248,6 +251,7 @@ impl<'p, 'm> Planner<'p, 'm> {
                 return Ok(());
             }
             Source::Known(bytes) => {
+                self.spend(bytes.len())?;
                 self.new_constant(operator.outputs[0], Constant::Owned(bytes.as_slice().into()));
                 return Ok(());
             }
@@ -281,7 +285,9 @@ impl<'p, 'm> Planner<'p, 'm> {
             operator.inputs.iter().map(|id| id.map_or(Place::Absent, |id| self.place(id, &[]))).collect();
         let mut results = Vec::new();
         for &id in &operator.outputs {
-            results.push(AlignedBytes::zeroed(self.bytes(id)?));
+            let bytes = self.bytes(id)?;
+            self.spend(bytes)?;
+            results.push(AlignedBytes::zeroed(bytes));
         }
         {
             let (inputs, mut writable) = frame(&mut [], &[], &places, &self.constants);
@@ -294,6 +300,17 @@ impl<'p, 'm> Planner<'p, 'm> {
             self.new_constant(*id, Constant::Owned(result));
         }
         Ok(())
+    }
+
+    /// Counts bytes of constants that planning computes; together they stay within the limit, too.
+    fn spend(&mut self, bytes: usize) -> Result<(), Error> {
+        self.folded_bytes = self.folded_bytes.saturating_add(bytes);
+        let limit = self.options.max_arena_bytes;
+        if self.folded_bytes > limit {
+            Err(Error::TooLarge { bytes: self.folded_bytes, limit })
+        } else {
+            Ok(())
+        }
     }
 
     fn new_constant(&mut self, id: TensorId, constant: Constant<'m>) {
@@ -361,8 +378,10 @@ impl<'p, 'm> Planner<'p, 'm> {
 
     fn bytes(&self, id: TensorId) -> Result<usize, Error> {
         let limit = self.options.max_arena_bytes;
-        let elements =
-            self.shapes[id.index()].iter().try_fold(1usize, |product, &extent| product.checked_mul(extent));
+        let shape = &self.shapes[id.index()];
+        // With extents of 0 taken as 1 no part of the product overflows either: operators multiply parts of shapes.
+        let bound = shape.iter().try_fold(1usize, |product, &extent| product.checked_mul(extent.max(1)));
+        let elements = bound.map(|_| shape.iter().product());
         let bytes = elements.and_then(|elements| self.tensor(id).element_type.bytes_for(elements));
         match bytes {
             Some(bytes) if bytes <= limit => Ok(bytes),

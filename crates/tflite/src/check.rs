@@ -45,6 +45,9 @@ fn tensors_exist<'i>(
 
 fn tensor(tensor: &Tensor<'_>) -> Result<(), TensorFault> {
     let elements = tensor.checked_elements().ok_or(TensorFault::ShapeOverflow)?;
+    if tensor.shape.iter().any(|&extent| i32::try_from(extent).is_err()) {
+        return Err(TensorFault::ShapeOverflow);
+    }
     if let Some(data) = &tensor.data {
         if tensor.is_variable {
             return Err(TensorFault::VariableWithData);
@@ -71,7 +74,13 @@ fn quantization(tensor: &Tensor<'_>) -> Result<(), TensorFault> {
     if scales == 0 || quantization.zero_point.len() != scales {
         return Err(TensorFault::ScaleCount { scales, zero_points: quantization.zero_point.len() });
     }
-    if scales > 1 && tensor.shape.get(quantization.dimension) != Some(&scales) {
+    if let Some(&zero_point) =
+        quantization.zero_point.iter().find(|&&zero_point| i32::try_from(zero_point).is_err())
+    {
+        return Err(TensorFault::ZeroPoint { zero_point });
+    }
+    let is_beyond = quantization.dimension != 0 && quantization.dimension >= tensor.shape.len();
+    if is_beyond || scales > 1 && tensor.shape.get(quantization.dimension) != Some(&scales) {
         let dimension = i32::try_from(quantization.dimension).unwrap_or(i32::MAX);
         return Err(TensorFault::QuantizedDimension { scales, dimension, shape: tensor.shape.clone() });
     }

@@ -142,8 +142,8 @@ pub enum Error {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TensorFault {
-    /// The number of elements overflows.
-    #[error("the shape has more elements than memory can address")]
+    /// The number of elements, or one extent, is beyond what the format and memory can hold.
+    #[error("the shape has more elements than the format or memory can hold")]
     ShapeOverflow,
     /// A dimension is negative.
     #[error("dimension {dimension} is negative: {extent}")]
@@ -176,6 +176,12 @@ pub enum TensorFault {
         scales: usize,
         /// Number of zero points.
         zero_points: usize,
+    },
+    /// A zero point does not fit 32 bits.
+    #[error("the zero point {zero_point} does not fit 32 bits")]
+    ZeroPoint {
+        /// The zero point.
+        zero_point: i64,
     },
     /// The scales do not match the quantized dimension.
     #[error("there are {scales} scales along dimension {dimension} of shape {shape:?}")]

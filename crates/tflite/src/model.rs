@@ -239,8 +239,11 @@ impl<'a> Tensor<'a> {
         self.checked_elements().expect("the shape of a checked tensor does not overflow")
     }
 
+    /// As [`elements`](Self::elements); `None` where the product overflows with extents of 0 taken as 1, so that no part
+    /// of the product overflows either.
     pub(crate) fn checked_elements(&self) -> Option<usize> {
-        self.shape.iter().try_fold(1usize, |product, &extent| product.checked_mul(extent))
+        self.shape.iter().try_fold(1usize, |product, &extent| product.checked_mul(extent.max(1)))?;
+        Some(self.shape.iter().product())
     }
 
     /// The elements of a constant, borrowed where the data are aligned for `T`, copied otherwise.

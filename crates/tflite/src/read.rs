@@ -175,6 +175,8 @@ fn quantization(table: &Table<'_, '_>) -> Result<Parameters, Error> {
 fn operator(index: usize, table: &Table<'_, '_>, codes: &[OperatorCode<'_>]) -> Result<Operator, Error> {
     let code_index: u32 = scalar(table, slots::operator::OPCODE_INDEX, "opcode_index", 0)?;
     let code = indexed(codes, code_index, "operator code", || alloc::format!("operator {index}"))?;
+    // Each custom operator gets a copy of its code's name.
+    table.spend(code.custom.len())?;
     let union = table.scalar(slots::operator::OPTIONS_TYPE)?.map_or(0, u8::from_le_bytes);
     let options = table.table(slots::operator::OPTIONS, "BuiltinOptions")?.map(|table| (union, table));
     let inputs: Vec<i32> = table.scalars(slots::operator::INPUTS)?.unwrap_or_default();

@@ -37,6 +37,7 @@ impl<'a> File<'a> {
         Table::at(self, name, position)
     }
 
+    /// Counts bytes that are decoded.
     fn spend(&self, table: &'static str, bytes: usize) -> Result<(), Error> {
         let decoded = self.decoded.get().saturating_add(bytes);
         self.decoded.set(decoded);
@@ -64,6 +65,11 @@ impl<'f, 'a> Table<'f, 'a> {
         let length = usize::from(u16::from_le_bytes(table.read(vtable, "vtable")?));
         let fields = table.slice(vtable, length.max(4), "vtable")?.get(4..).unwrap_or(&[]);
         Ok(Self { vtable: fields, ..table })
+    }
+
+    /// Counts bytes that are made from this table beside what reading it counts.
+    pub(crate) fn spend(&self, bytes: usize) -> Result<(), Error> {
+        self.file.spend(self.name, bytes)
     }
 
     /// The table's type, for error messages.

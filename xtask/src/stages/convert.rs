@@ -27,8 +27,9 @@ pub fn convert(digits: &Digits, folder: &Folder, screen: &Screen) -> Result<()> 
         "  calibrated over the first {CALIBRATION_IMAGES} training images of {source} ({})",
         seconds(start.elapsed())
     ));
-    for (kind, model) in &models {
-        folder.write_model(kind, model)?;
+    folder.forget(&["evaluation.json", "summary.json"])?;
+    folder.write_models(&models)?;
+    for (kind, _) in &models {
         screen.line(format!("  {:14} {}", kind.name, folder.join(&kind.file_name()).display()));
     }
     Ok(())

@@ -11,7 +11,7 @@ use crate::files::Folder;
 use crate::models::ModelKind;
 use crate::picture;
 use crate::screen::Screen;
-use crate::summary::ModelSummary;
+use crate::summary::{Evaluation, ModelSummary};
 
 /// Images on which a model is timed.
 const TIMED_IMAGES: usize = 1_000;
@@ -52,9 +52,10 @@ pub fn evaluate(digits: &Digits, folder: &Folder, screen: &Screen) -> Result<Vec
     }
     bar.finish_and_clear();
     show_first(test, &first_answers, &source.to_string(), folder, screen)?;
-    table(&summaries, screen);
-    folder.write_json("evaluation.json", &summaries)?;
-    Ok(summaries)
+    table(&summaries, &format!("on {} test images of {source}", test.len()), screen);
+    let evaluation = Evaluation { dataset: source, models: summaries };
+    folder.write_json("evaluation.json", &evaluation)?;
+    Ok(evaluation.models)
 }
 
 /// The digit that the model sees on each image, computed on all cores.
@@ -123,8 +124,9 @@ fn show_first(test: &Dataset, answers: &[u8], source: &str, folder: &Folder, scr
     Ok(())
 }
 
-fn table(models: &[ModelSummary], screen: &Screen) {
+fn table(models: &[ModelSummary], title: &str, screen: &Screen) {
     let float_bytes = models.first().map_or(0, |model| model.bytes);
+    screen.line(format!("  {title}:"));
     screen.line(format!(
         "  {:<26} {:>7}  {:>8}  {:>8}  {:>9}  {:>8}",
         "file", "bytes", "of float", "accuracy", "agreement", "µs/image"

@@ -22,14 +22,18 @@ pub fn export(folder: &Folder, screen: &Screen) -> Result<()> {
     let network = Network::load(folder.network(), &Backend::Flex.device()?).context(advice)?;
     let mut model = exported(&network)?;
     model.description = format!("Burnlite's tutorial network, trained on {}", training.dataset);
-    folder.write_model(&ModelKind::FLOAT32, &model)?;
+    folder.forget(&["evaluation.json", "summary.json"])?;
+    let models = [(ModelKind::FLOAT32, model)];
+    folder.write_models(&models)?;
+    let [(_, model)] = &models;
     for operator in &model.main()?.operators {
         let shapes: Vec<_> = operator.outputs.iter().filter_map(|&id| model.graphs[0].tensor(id)).collect();
         let shape = shapes.first().map(|tensor| tensor.shape.as_slice());
         screen.line(format!("  {:16} {:?}", operator.op.name(), shape.unwrap_or_default()));
     }
     let path = folder.join(&ModelKind::FLOAT32.file_name());
-    screen.line(format!("  {} ({})", path.display(), seconds(start.elapsed())));
+    let (source, time) = (training.dataset, seconds(start.elapsed()));
+    screen.line(format!("  trained on {source}: {} ({time})", path.display()));
     Ok(())
 }
 

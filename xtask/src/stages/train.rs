@@ -53,6 +53,7 @@ pub fn train(
         train_seconds: time.as_secs_f64(),
         test_accuracy: test.accuracy,
     };
+    folder.forget(&["training.json", "evaluation.json", "summary.json"])?;
     trained.network.save(folder.network()).context("saving the weights")?;
     folder.write_json("training.json", &training)?;
     screen.line(format!("  weights: {}", folder.network().display()));

@@ -35,6 +35,7 @@ pub fn tutorial(
         models,
     };
     folder.write_json("summary.json", &summary)?;
-    screen.line(format!("\n{} in all; summary: {}", seconds(time), folder.join("summary.json").display()));
+    let (source, path) = (summary.dataset, folder.join("summary.json"));
+    screen.line(format!("\n{} in all, with {source}; summary: {}", seconds(time), path.display()));
     Ok(())
 }

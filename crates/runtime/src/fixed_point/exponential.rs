@@ -51,15 +51,15 @@ pub(crate) fn one_over_one_plus_x(x: i32) -> i32 {
     saturating_shift_left(newton_reciprocal(x), 1)
 }
 
-/// `1 / ((1 + x) / 2)` with 2 integer bits.
+/// `1 / ((1 + x) / 2)` with 2 integer bits. Sums wrap, which only matters for arguments below 0.
 fn newton_reciprocal(x: i32) -> i32 {
     const FORTY_EIGHT_17THS: i32 = 1_515_870_810;
     const MINUS_THIRTY_TWO_17THS: i32 = -1_010_580_540;
     let half_denominator = rounding_half_sum(x, i32::MAX);
-    let mut reciprocal = FORTY_EIGHT_17THS + multiply(half_denominator, MINUS_THIRTY_TWO_17THS);
+    let mut reciprocal = FORTY_EIGHT_17THS.wrapping_add(multiply(half_denominator, MINUS_THIRTY_TWO_17THS));
     for _ in 0..3 {
-        let error = (1 << 29) - multiply(half_denominator, reciprocal);
-        reciprocal += saturating_shift_left(multiply(reciprocal, error), 2);
+        let error = (1i32 << 29).wrapping_sub(multiply(half_denominator, reciprocal));
+        reciprocal = reciprocal.wrapping_add(saturating_shift_left(multiply(reciprocal, error), 2));
     }
     reciprocal
 }

@@ -6,13 +6,17 @@ const _: () = assert!((BLOCK as i64) << 22 <= i32::MAX as i64);
 
 /// The exact sum of products: 32-bit sums of blocks that cannot overflow, added up in 64 bits.
 pub(super) fn dot_i16(row: &[i16], weights: &[i8]) -> i64 {
-    row.chunks(BLOCK)
-        .zip(weights.chunks(BLOCK))
-        .map(|(row, weights)| {
-            let products = row.iter().zip(weights).map(|(&x, &w)| i32::from(x) * i32::from(w));
-            i64::from(products.fold(0i32, i32::wrapping_add))
-        })
-        .sum()
+    if row.len() <= BLOCK {
+        return block_i16(row, weights).into();
+    }
+    let blocks = row.chunks(BLOCK).zip(weights.chunks(BLOCK));
+    blocks.map(|(row, weights)| i64::from(block_i16(row, weights))).sum()
+}
+
+/// The sum of at most [`BLOCK`] products: it fits 32 bits.
+#[inline]
+fn block_i16(row: &[i16], weights: &[i8]) -> i32 {
+    row.iter().zip(weights).map(|(&x, &w)| i32::from(x) * i32::from(w)).fold(0, i32::wrapping_add)
 }
 
 /// The sum of products, each factor less its zero point; it wraps as the reference does.

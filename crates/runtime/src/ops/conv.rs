@@ -113,6 +113,9 @@ impl Geometry {
         outside: X,
         mut output: impl FnMut(usize, &[X]),
     ) {
+        if self.channels == 0 {
+            return;
+        }
         let channels_per_group = self.channels / self.groups;
         for image in 0..self.batch {
             for row in 0..self.rows.output {

@@ -143,7 +143,7 @@ where
         }
         // tflite-micro forms the product of the scales in single precision where the weights have one scale.
         Numerics::TfLiteMicro if !is_per_channel => {
-            let real = f64::from(input_scale * weight_scales[0]) / f64::from(output_scale);
+            let real = f64::from(input_scale * weights.scale_and_zero_point()?.0) / f64::from(output_scale);
             Requantization::FixedPoint(alloc::vec![multiplier::<A>(real, &output)?; geometry.channels])
         }
         Numerics::TfLiteMicro => {

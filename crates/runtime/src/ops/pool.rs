@@ -78,6 +78,9 @@ impl Geometry {
         larger: impl Fn(T, T) -> T,
         mut output: impl FnMut(T),
     ) {
+        if self.channels == 0 {
+            return;
+        }
         for image in 0..self.batch {
             for row in 0..self.rows.output {
                 for column in 0..self.columns.output {

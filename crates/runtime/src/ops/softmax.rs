@@ -21,6 +21,9 @@ pub(crate) fn plan(node: &Node<'_>, options: &SoftmaxOptions) -> Result<Planned,
             found: [].into(),
         });
     };
+    if !options.beta.is_finite() {
+        return Err(OperatorFault::Unsupported { what: alloc::format!("a beta of {}", options.beta) });
+    }
     match (input.element_type(), output.element_type()) {
         (ElementType::Float32, ElementType::Float32) => {
             Ok(Planned::new(input.shape, FloatSoftmax { depth, beta: options.beta }))
