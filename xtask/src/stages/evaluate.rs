@@ -14,7 +14,7 @@ use crate::screen::Screen;
 use crate::summary::{Evaluation, ModelSummary};
 
 /// Images on which a model is timed.
-const TIMED_IMAGES: usize = 1_000;
+const TIMED_IMAGES: usize = 500;
 
 /// Runs all models on the test images; shows the first image and a table; writes `first_digit.png` and
 /// `evaluation.json`.

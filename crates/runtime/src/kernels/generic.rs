@@ -21,6 +21,14 @@ fn block_i16(row: &[i16], weights: &[i8]) -> i32 {
 
 /// The sum of products, each factor less its zero point; it wraps as the reference does.
 pub(super) fn dot_i8(row: &[i8], weights: &[i8], (input_zero, weight_zero): (i32, i32)) -> i32 {
+    if weight_zero == 0 {
+        // sum((x - zero) * w) = sum(x * w) - zero * sum(w), also where 32 bits wrap.
+        let add = |(sum, weight_sum): (i32, i32), (&x, &w): (&i8, &i8)| {
+            (sum.wrapping_add(i32::from(x) * i32::from(w)), weight_sum.wrapping_add(i32::from(w)))
+        };
+        let (sum, weight_sum) = row.iter().zip(weights).fold((0, 0), add);
+        return sum.wrapping_sub(input_zero.wrapping_mul(weight_sum));
+    }
     let products =
         row.iter().zip(weights).map(|(&x, &w)| (i32::from(x) - input_zero) * (i32::from(w) - weight_zero));
     products.fold(0, i32::wrapping_add)

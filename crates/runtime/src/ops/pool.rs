@@ -84,11 +84,12 @@ impl Geometry {
         for image in 0..self.batch {
             for row in 0..self.rows.output {
                 for column in 0..self.columns.output {
+                    let (rows, columns) = (self.rows.taps_inside(row), self.columns.taps_inside(column));
                     for channel in 0..self.channels {
                         let mut largest = smallest;
-                        for tap_row in self.rows.taps_inside(row) {
+                        for tap_row in rows.clone() {
                             let pixel_row = image * self.rows.input + self.rows.pixel(row, tap_row);
-                            for tap_column in self.columns.taps_inside(column) {
+                            for tap_column in columns.clone() {
                                 let pixel =
                                     pixel_row * self.columns.input + self.columns.pixel(column, tap_column);
                                 largest = larger(largest, input[pixel * self.channels + channel]);
