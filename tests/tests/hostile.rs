@@ -1,8 +1,10 @@
 //! Files from strangers: whatever the bytes, an error or a valid result, never a panic.
 
-use burnlite_runtime::{Interpreter, InterpreterOptions};
+use burnlite_runtime::{Error, Interpreter, InterpreterOptions};
 use burnlite_tests::Fixture;
-use burnlite_tflite::Model;
+use burnlite_tflite::{
+    Conv2dOptions, ElementType, Graph, Model, Op, Operator, Quantization, Tensor, TensorId,
+};
 use rand_pcg::Pcg32;
 use rand_pcg::rand_core::Rng;
 
@@ -63,4 +65,42 @@ fn a_truncated_file_is_an_error_that_says_so() {
         let error = Model::from_bytes(&fixture.bytes[..length]).unwrap_err().to_string();
         assert!(error.contains("truncated") || error.contains("not a .tflite file"), "{length}: {error}");
     }
+}
+
+/// A model of one convolution over an image of the given shape, with weights of the given shape and no data.
+fn convolution(image: [usize; 4], weights: [usize; 4]) -> Model<'static> {
+    let quantized = |tensor: Tensor<'static>| tensor.quantized(Quantization::per_tensor(0.5, 0));
+    let mut graph = Graph::default();
+    let x = graph.add_tensor(quantized(Tensor::new("x", ElementType::Int8, image)));
+    let w = graph.add_tensor(quantized(Tensor {
+        data: Some(Vec::new().into()),
+        ..Tensor::new("w", ElementType::Int8, weights)
+    }));
+    let y = graph.add_tensor(quantized(Tensor::new("y", ElementType::Int8, [1, 1, 1, 1])));
+    let options = Conv2dOptions { stride_w: 1, stride_h: 1, ..Default::default() };
+    graph.operators.push(Operator::new(Op::Conv2d(options), [x, w], [y]));
+    (graph.inputs, graph.outputs) = (vec![x], vec![y]);
+    Model::new(graph)
+}
+
+#[test]
+fn a_zero_among_huge_extents_hides_no_overflow() {
+    let huge = convolution([1, 1, 1, 1 << 20], [0, 1 << 22, 1 << 22, 1 << 20]);
+    assert!(Interpreter::new(&huge).unwrap_err().to_string().contains("more elements"));
+    // Without a channel there is nothing to compute, and nothing is.
+    let empty = convolution([1, 1 << 12, 1 << 12, 1], [0, 3, 3, 1]);
+    Interpreter::new(&empty).unwrap().invoke().unwrap();
+}
+
+#[test]
+fn an_input_that_is_a_constant_or_listed_twice_is_refused() {
+    let mut model = convolution([1, 4, 4, 1], [0, 3, 3, 1]);
+    let weights = model.graphs[0].operators[0].inputs[1].unwrap();
+    for second in [weights, model.graphs[0].inputs[0]] {
+        model.graphs[0].inputs.truncate(1);
+        model.graphs[0].inputs.push(second);
+        assert!(matches!(Interpreter::new(&model), Err(Error::NotAnInput { index: 1, .. })));
+    }
+    model.graphs[0].inputs[1] = TensorId(99);
+    assert!(matches!(Interpreter::new(&model), Err(Error::Model(_))));
 }
