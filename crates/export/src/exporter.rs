@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn the_batch_is_one_with_a_signature_of_minus_one() {
-        let model = Exporter::new().export_function(sample(), |x| relu(x)).unwrap();
+        let model = Exporter::new().export_function(sample(), relu).unwrap();
         for tensor in &model.graphs[0].tensors {
             assert_eq!(tensor.shape, [1, 4], "{}", tensor.name);
             assert_eq!(tensor.shape_signature, Some(vec![-1, 4]), "{}", tensor.name);
@@ -266,7 +266,7 @@ mod tests {
 
     #[test]
     fn arguments_that_do_not_fit_are_errors() {
-        let export = |exporter: Exporter| exporter.export_function(sample(), |x| relu(x)).unwrap_err();
+        let export = |exporter: Exporter| exporter.export_function(sample(), relu).unwrap_err();
         assert_eq!(
             export(Exporter::new().input("a").input("b")).to_string(),
             "there are 2 names for 1 inputs: name all of them or none"
@@ -275,7 +275,7 @@ mod tests {
         let twice = twice.export_function(sample(), |x| (relu(x.clone()), relu(x))).unwrap_err();
         assert_eq!(twice.to_string(), "two outputs are named 'y': give each its own name");
         let empty = Tensor::<2>::zeros([0, 4], &Device::flex());
-        let empty = Exporter::new().export_function(empty, |x| relu(x)).unwrap_err();
+        let empty = Exporter::new().export_function(empty, relu).unwrap_err();
         assert_eq!(empty, Error::EmptySample { position: 0 });
     }
 
