@@ -8,7 +8,7 @@ INPUTS.npz holds `input_0`, `input_1`, ... in the order of the model's inputs an
 counts samples, the rest is the model's whole input shape, batch included. OUTPUTS.npz gets `output_0`, ... in the same
 layout. A sample shape other than the model's resizes the model's inputs first, so a dynamic batch can have any size.
 
-`--check` loads, allocates and invokes each model with both resolvers, and prints its inputs and outputs.
+`--check` loads, allocates and invokes each model with every resolver, and prints its inputs and outputs.
 
 Needs only `ai-edge-litert` and `numpy` (versions in tests/fixtures/requirements.txt).
 """
@@ -30,6 +30,8 @@ except ImportError as error:
 RESOLVERS = {
     # The reference kernels: what Burnlite is compared with, bit for bit.
     "reference": OpResolverType.BUILTIN_REF,
+    # The kernels of the default, without delegates: they know operators that the reference lacks.
+    "optimized": OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
     # What a user gets: optimized kernels and the XNNPACK delegate.
     "default": OpResolverType.AUTO,
 }
@@ -161,7 +163,7 @@ def parse_arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description="Run .tflite models in LiteRT.")
     parser.add_argument("--resolver", choices=RESOLVERS, default="reference", help="which kernels (default: reference)")
-    parser.add_argument("--check", action="store_true", help="load the named models with both resolvers")
+    parser.add_argument("--check", action="store_true", help="load the named models with every resolver")
     parser.add_argument("files", nargs="+", type=Path, help="MODEL INPUTS OUTPUTS, or with --check MODEL...")
     arguments = parser.parse_args()
     if not arguments.check and len(arguments.files) != 3:

@@ -21,16 +21,14 @@ pub struct Fixture {
 }
 
 impl Fixture {
-    /// Every fixture of a folder of `tests/fixtures`, by name.
+    /// The fixtures of a folder of `tests/fixtures` that the runtime must pass, by name: those of `supported.txt`. The
+    /// others are of operators that it does not have yet.
     ///
     /// # Panics
-    /// Where the folder cannot be read.
+    /// Where a fixture of the list cannot be read.
     pub fn folder(folder: &str) -> Vec<Self> {
-        let entries = std::fs::read_dir(Self::path(folder)).expect("a folder of fixtures");
-        let mut paths: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
-        paths.retain(|path| path.extension().is_some_and(|extension| extension == "tflite"));
-        paths.sort();
-        paths.iter().map(|path| Self::read(path)).collect()
+        let list = std::fs::read_to_string(Self::path("supported.txt")).expect("the list of fixtures");
+        list.lines().filter(|name| name.starts_with(&format!("{folder}/"))).map(Self::named).collect()
     }
 
     /// The fixture of the given name, for example `networks/tutorial_int8`.
