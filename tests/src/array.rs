@@ -5,7 +5,6 @@ use std::io::{Read, Write};
 use std::path::Path;
 
 use burnlite_tflite::ElementType;
-use npyz::{NpyFile, WriterBuilder};
 
 /// An array: one axis of samples, then the shape of a tensor.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,21 +62,35 @@ pub fn read_npz(path: &Path, prefix: &str) -> Vec<Array> {
     (0..).map_while(|index| archive.by_name(&format!("{prefix}_{index}.npy")).ok().map(read_npy)).collect()
 }
 
-fn read_npy(reader: impl Read) -> Array {
-    let npy = NpyFile::new(reader).expect("an .npy array");
-    let shape = npy.shape().iter().map(|&extent| usize::try_from(extent).expect("an extent")).collect();
-    let npyz::DType::Plain(kind) = npy.dtype() else { panic!("a structured array") };
-    let kind = kind.to_string();
-    match kind.trim_start_matches(['<', '|', '=']) {
-        "f4" => Array::Float32(shape, npy.into_vec().expect("f32")),
-        "i1" => Array::Int8(shape, npy.into_vec().expect("i8")),
-        "u1" => Array::UInt8(shape, npy.into_vec().expect("u8")),
-        "i2" => Array::Int16(shape, npy.into_vec().expect("i16")),
-        "i4" => Array::Int32(shape, npy.into_vec().expect("i32")),
-        "i8" => Array::Int64(shape, npy.into_vec().expect("i64")),
+/// Reads the `.npy` format, version 1, as numpy's documentation defines it: a magic number, the length of a header, the
+/// header (a Python dictionary with the type and the shape), the elements in row-major order.
+fn read_npy(mut reader: impl Read) -> Array {
+    let mut bytes = Vec::new();
+    reader.read_to_end(&mut bytes).expect("the array's bytes");
+    assert!(bytes.starts_with(MAGIC), "an .npy array of version 1");
+    let end = 10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
+    let header = core::str::from_utf8(&bytes[10..end]).expect("a header of text");
+    assert!(header.contains("'fortran_order': False"), "{header}");
+    let between = |start: &str, end: &str| {
+        let (_, rest) = header.split_once(start).expect("a field of the header");
+        rest.split_once(end).expect("the field's end").0
+    };
+    let extents = between("'shape': (", ")").split(',').map(str::trim).filter(|extent| !extent.is_empty());
+    let shape = extents.map(|extent| extent.parse().expect("an extent")).collect();
+    let data = &bytes[end..];
+    match between("'descr': '", "'") {
+        "<f4" => Array::Float32(shape, bytemuck::pod_collect_to_vec(data)),
+        "|i1" => Array::Int8(shape, bytemuck::pod_collect_to_vec(data)),
+        "|u1" => Array::UInt8(shape, bytemuck::pod_collect_to_vec(data)),
+        "<i2" => Array::Int16(shape, bytemuck::pod_collect_to_vec(data)),
+        "<i4" => Array::Int32(shape, bytemuck::pod_collect_to_vec(data)),
+        "<i8" => Array::Int64(shape, bytemuck::pod_collect_to_vec(data)),
         other => panic!("arrays of {other} are not in use"),
     }
 }
+
+/// How `.npy` files of version 1 begin.
+const MAGIC: &[u8; 8] = b"\x93NUMPY\x01\x00";
 
 /// Writes arrays as `prefix_0`, `prefix_1`, … of a `.npz` file.
 ///
@@ -85,18 +98,32 @@ fn read_npy(reader: impl Read) -> Array {
 /// Where the file cannot be written.
 pub fn write_npz(path: &Path, prefix: &str, arrays: &[Array]) {
     let mut archive = zip::ZipWriter::new(File::create(path).expect("a file that can be written"));
-    let options = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    let options = zip::write::FileOptions::default().compression_method(zip::CompressionMethod::Stored);
     for (index, array) in arrays.iter().enumerate() {
         archive.start_file(format!("{prefix}_{index}.npy"), options.large_file(true)).expect("an entry");
-        let shape: Vec<u64> = array.shape().iter().map(|&extent| extent as u64).collect();
-        for_each_type!(array, (_, values) => write_npy(&mut archive, &shape, values));
+        for_each_type!(array, (shape, values) => {
+            let data: &[u8] = bytemuck::cast_slice(values);
+            archive.write_all(&npy_header(array.element_type(), shape)).expect("a header");
+            archive.write_all(data).expect("the elements");
+        });
     }
     archive.finish().expect("the archive's end");
 }
 
-fn write_npy<T: npyz::AutoSerialize + Copy>(writer: &mut impl Write, shape: &[u64], values: &[T]) {
-    let mut npy =
-        npyz::WriteOptions::new().default_dtype().shape(shape).writer(writer).begin_nd().expect("a header");
-    npy.extend(values.iter().copied()).expect("the elements");
-    npy.finish().expect("all elements");
+fn npy_header(element_type: ElementType, shape: &[usize]) -> Vec<u8> {
+    let descr = match element_type {
+        ElementType::Float32 => "<f4",
+        ElementType::Int8 => "|i1",
+        ElementType::UInt8 => "|u1",
+        ElementType::Int16 => "<i2",
+        ElementType::Int32 => "<i4",
+        _ => "<i8",
+    };
+    let extents: String = shape.iter().map(|extent| format!("{extent}, ")).collect();
+    let mut text = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({extents}), }}");
+    // The elements start at a multiple of 64 bytes, after a line's end.
+    let length = (MAGIC.len() + 2 + text.len() + 1).next_multiple_of(64) - MAGIC.len() - 2;
+    text = format!("{text:<0$}\n", length - 1);
+    let length = u16::try_from(length).expect("a header below 64 KiB");
+    [MAGIC.as_slice(), &length.to_le_bytes(), text.as_bytes()].concat()
 }
