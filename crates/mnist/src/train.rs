@@ -2,14 +2,21 @@
 
 use burn::module::Module;
 use burn::nn::loss::{CrossEntropyLoss, CrossEntropyLossConfig};
-use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer};
-use burn::tensor::Device;
+use burn::optim::{AdamConfig, GradientsAccumulator, GradientsParams, ModuleOptimizer};
+use burn::tensor::{Device, Tensor};
 use rand_pcg::Pcg32;
 use rand_pcg::rand_core::Rng;
+use rayon::prelude::*;
 
 use crate::batch;
 use crate::score::{Score, Tally};
 use crate::{Dataset, Error, Network};
+
+/// Images whose gradients one thread computes at a time.
+///
+/// Measured, one epoch on two cores: 4 images 12.1 s, 8 7.2 s, 11 7.1 s, 16 6.4 s, 32 (one thread) 9.4 s. Below 9 images
+/// burn-flex takes a slow path for the gradient of the convolution's weights.
+const SHARD: usize = 16;
 
 /// How to train; the default is the tutorial: one epoch, batches of 32, a learning rate of 0.001.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -126,14 +133,43 @@ struct Trainer {
 
 impl Trainer {
     /// One step on the images with the given indices; they are counted in `tally` as the network was before it.
+    ///
+    /// The gradients of a batch's shards are computed side by side and added in order, so the number of threads
+    /// changes nothing.
     fn step(mut self, dataset: &Dataset, indices: &[usize], tally: &mut Tally) -> Result<Self, Error> {
-        let device = self.network.device();
-        let logits = self.network.forward(batch::images(dataset, indices, &device));
-        tally.add(logits.clone().detach(), indices.iter().map(|&index| dataset.label(index)))?;
-        let loss = self.loss.forward(logits, batch::labels(dataset, indices, &device));
-        let gradients = GradientsParams::from_grads(loss.backward(), &self.network);
-        self.network = self.adam.step(self.learning_rate, self.network, gradients);
+        let network = self.network.valid();
+        let shards: Vec<_> = indices
+            .par_chunks(SHARD)
+            .map(|shard| {
+                // A graph of the shard's own: threads on one graph would wait for each other.
+                let network = network.clone().train();
+                let share = shard.len() as f64 / indices.len() as f64;
+                let (logits, gradients) = self.gradients(&network, dataset, shard, share);
+                (shard, logits, gradients)
+            })
+            .collect();
+        let mut sum = GradientsAccumulator::new();
+        for (shard, logits, gradients) in shards {
+            tally.add(logits, shard.iter().map(|&index| dataset.label(index)))?;
+            sum.accumulate(&self.network, gradients);
+        }
+        self.network = self.adam.step(self.learning_rate, self.network, sum.grads());
         Ok(self)
+    }
+
+    /// The logits of the images with the given indices, and the gradients of `share` times their mean loss.
+    fn gradients(
+        &self,
+        network: &Network,
+        dataset: &Dataset,
+        indices: &[usize],
+        share: f64,
+    ) -> (Tensor<2>, GradientsParams) {
+        let device = network.device();
+        let logits = network.forward(batch::images(dataset, indices, &device));
+        let loss =
+            self.loss.forward(logits.clone(), batch::labels(dataset, indices, &device)).mul_scalar(share);
+        (logits.detach(), GradientsParams::from_grads(loss.backward(), network))
     }
 }
 
