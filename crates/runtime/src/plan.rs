@@ -41,8 +41,10 @@ pub(crate) struct Planned {
 /// Where an operator's results come from.
 #[derive(Debug)]
 pub(crate) enum Source {
-    /// A kernel that runs.
+    /// A kernel that writes all of them.
     Kernel(Box<dyn Kernel>),
+    /// A kernel for each of them.
+    Each(Vec<Box<dyn Kernel>>),
     /// The result is the first operand's memory under another shape.
     FirstOperand,
     /// The result's bytes are known already.
@@ -57,6 +59,13 @@ impl Planned {
             scratch_bytes: Vec::new(),
             source: Source::Kernel(Box::new(kernel)),
         }
+    }
+
+    /// Any number of results, each of a kernel of its own; no scratch.
+    pub(crate) fn each<K: Kernel + 'static>(results: impl IntoIterator<Item = (Vec<usize>, K)>) -> Self {
+        let boxed = |(shape, kernel): (_, K)| (shape, Box::new(kernel) as Box<dyn Kernel>);
+        let (shapes, kernels) = results.into_iter().map(boxed).unzip();
+        Self { shapes, scratch_bytes: Vec::new(), source: Source::Each(kernels) }
     }
 
     /// The first operand's memory under another shape.
@@ -220,7 +229,7 @@ impl<'p, 'm> Planner<'p, 'm> {
         if let Some(info) = operator.op.info() {
             let counts = [
                 ("inputs", info.min_inputs, info.max_inputs, operator.inputs.len()),
-                ("outputs", info.outputs, info.outputs, operator.outputs.len()),
+                ("outputs", info.min_outputs, info.max_outputs, operator.outputs.len()),
             ];
             if let Some(&(what, min, max, found)) =
                 counts.iter().find(|(_, min, max, found)| found < min || found > max)
@@ -243,8 +252,9 @@ impl<'p, 'm> Planner<'p, 'm> {
     fn step(&mut self, index: usize, operator: &'m Operator, planned: Planned) -> Result<(), Error> {
         let now = index + 1;
         self.extend_lifetimes(operator, now);
-        let kernel = match planned.source {
-            Source::Kernel(kernel) => kernel,
+        let kernels: Vec<(Box<dyn Kernel>, &[TensorId])> = match planned.source {
+            Source::Kernel(kernel) => [(kernel, &operator.outputs[..])].into(),
+            Source::Each(kernels) => kernels.into_iter().zip(operator.outputs.chunks(1)).collect(),
             Source::FirstOperand => {
                 let operand = operator.inputs[0].expect("the operator has a first operand");
                 self.values[operator.outputs[0].index()] = self.values[operand.index()].clone();
@@ -258,33 +268,49 @@ impl<'p, 'm> Planner<'p, 'm> {
         };
         let is_constant =
             operator.inputs.iter().flatten().all(|id| matches!(self.values[id.index()], Value::Constant(_)));
-        if is_constant && planned.scratch_bytes.is_empty() {
-            return self.fold(index, operator, kernel.as_ref());
-        }
-        let last = if self.options.keep_intermediates { self.end() } else { now };
-        let mut writable = Vec::new();
-        for &id in &operator.outputs {
-            let value = self.new_buffer(id, now, last)?;
-            if let Value::Buffer(buffer) = value {
-                writable.push(buffer);
+        for (kernel, results) in kernels {
+            if is_constant && planned.scratch_bytes.is_empty() {
+                self.fold(index, &operator.inputs, results, kernel.as_ref())?;
+                continue;
             }
-            self.values[id.index()] = value;
+            let mut writable = self.new_results(results, now)?;
+            for &bytes in &planned.scratch_bytes {
+                writable.push(self.buffers.len());
+                self.buffers.push(Lifetime { bytes, first: now, last: now });
+            }
+            assert!(writable.len() <= MAX_WRITABLE, "results beyond that have kernels of their own");
+            let inputs = operator.inputs.clone();
+            self.steps.push(UnplacedStep { operator: index, kernel, inputs, writable });
         }
-        for &bytes in &planned.scratch_bytes {
-            writable.push(self.buffers.len());
-            self.buffers.push(Lifetime { bytes, first: now, last: now });
-        }
-        assert!(writable.len() <= MAX_WRITABLE, "an operator with more results is planned as several steps");
-        self.steps.push(UnplacedStep { operator: index, kernel, inputs: operator.inputs.clone(), writable });
         Ok(())
     }
 
+    /// Buffers for results of the operator that runs at the moment `now`.
+    fn new_results(&mut self, results: &[TensorId], now: usize) -> Result<Vec<usize>, Error> {
+        let last = if self.options.keep_intermediates { self.end() } else { now };
+        let mut buffers = Vec::new();
+        for &id in results {
+            let value = self.new_buffer(id, now, last)?;
+            if let Value::Buffer(buffer) = value {
+                buffers.push(buffer);
+            }
+            self.values[id.index()] = value;
+        }
+        Ok(buffers)
+    }
+
     /// Runs an operator over constants now; its results are constants too.
-    fn fold(&mut self, index: usize, operator: &'m Operator, kernel: &dyn Kernel) -> Result<(), Error> {
+    fn fold(
+        &mut self,
+        index: usize,
+        inputs: &[Option<TensorId>],
+        outputs: &[TensorId],
+        kernel: &dyn Kernel,
+    ) -> Result<(), Error> {
         let places: Vec<Place> =
-            operator.inputs.iter().map(|id| id.map_or(Place::Absent, |id| self.place(id, &[]))).collect();
+            inputs.iter().map(|id| id.map_or(Place::Absent, |id| self.place(id, &[]))).collect();
         let mut results = Vec::new();
-        for &id in &operator.outputs {
+        for &id in outputs {
             let bytes = self.bytes(id)?;
             self.spend(bytes)?;
             results.push(AlignedBytes::zeroed(bytes));
@@ -296,7 +322,7 @@ impl<'p, 'm> Planner<'p, 'm> {
             }
             kernel.run(&inputs, &mut writable).map_err(|fault| operator_error(self.graph, index, fault))?;
         }
-        for (id, result) in operator.outputs.iter().zip(results) {
+        for (id, result) in outputs.iter().zip(results) {
             self.new_constant(*id, Constant::Owned(result));
         }
         Ok(())

@@ -51,8 +51,5 @@ pub use element::{Element, ElementType};
 pub use error::{Error, TensorFault};
 pub use model::{Graph, Metadata, Model, Operator, Signature, Tensor, TensorId};
 pub use op::{Op, OpInfo};
-pub use options::{
-    Activation, Conv2dOptions, FullyConnectedOptions, PackOptions, Padding, Pool2dOptions, ReshapeOptions,
-    ShapeOptions, SoftmaxOptions, StridedSliceOptions, WeightsFormat,
-};
+pub use options::*;
 pub use quantization::{Quantization, Range};

@@ -5,6 +5,7 @@
 //! and input from strangers wants every access checked anyway. So tables are read by [`Table`], which checks every
 //! offset, and written by the `flatbuffers` crate's builder. Field numbers and defaults are facts of the format.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use flatbuffers::{FlatBufferBuilder, TableFinishedWIPOffset, WIPOffset};
@@ -78,6 +79,21 @@ impl Field for Vec<i32> {
     fn push(vector: Self::Prepared, builder: &mut FlatBufferBuilder<'_>, slot: u16, _: Self) {
         if let Some(vector) = vector {
             builder.push_slot_always(slot_offset(slot), vector);
+        }
+    }
+}
+
+impl Field for String {
+    type Prepared = Option<WIPOffset<&'static str>>;
+    fn read(table: &Table<'_, '_>, slot: u16, _: &'static str, default: Self) -> Result<Self, Error> {
+        Ok(table.string(slot)?.map_or(default, Self::from))
+    }
+    fn prepare(&self, builder: &mut FlatBufferBuilder<'_>) -> Self::Prepared {
+        (!self.is_empty()).then(|| WIPOffset::new(builder.create_string(self).value()))
+    }
+    fn push(string: Self::Prepared, builder: &mut FlatBufferBuilder<'_>, slot: u16, _: Self) {
+        if let Some(string) = string {
+            builder.push_slot_always(slot_offset(slot), string);
         }
     }
 }
