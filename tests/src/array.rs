@@ -16,6 +16,7 @@ pub enum Array {
     Int16(Vec<usize>, Vec<i16>),
     Int32(Vec<usize>, Vec<i32>),
     Int64(Vec<usize>, Vec<i64>),
+    Bool(Vec<usize>, Vec<u8>),
 }
 
 /// Does the same for whichever element type an array has: `$shape` and `$values` are its parts.
@@ -29,6 +30,7 @@ macro_rules! for_each_type {
             $crate::Array::Int16($shape, $values) => $body,
             $crate::Array::Int32($shape, $values) => $body,
             $crate::Array::Int64($shape, $values) => $body,
+            $crate::Array::Bool($shape, $values) => $body,
         }
     };
 }
@@ -48,6 +50,7 @@ impl Array {
             Self::Int16(..) => ElementType::Int16,
             Self::Int32(..) => ElementType::Int32,
             Self::Int64(..) => ElementType::Int64,
+            Self::Bool(..) => ElementType::Bool,
         }
     }
 }
@@ -85,6 +88,7 @@ fn read_npy(mut reader: impl Read) -> Array {
         "<i2" => Array::Int16(shape, bytemuck::pod_collect_to_vec(data)),
         "<i4" => Array::Int32(shape, bytemuck::pod_collect_to_vec(data)),
         "<i8" => Array::Int64(shape, bytemuck::pod_collect_to_vec(data)),
+        "|b1" => Array::Bool(shape, data.to_vec()),
         other => panic!("arrays of {other} are not in use"),
     }
 }
@@ -117,6 +121,7 @@ fn npy_header(element_type: ElementType, shape: &[usize]) -> Vec<u8> {
         ElementType::UInt8 => "|u1",
         ElementType::Int16 => "<i2",
         ElementType::Int32 => "<i4",
+        ElementType::Bool => "|b1",
         _ => "<i8",
     };
     let extents: String = shape.iter().map(|extent| format!("{extent}, ")).collect();

@@ -102,6 +102,7 @@ fn empty(element_type: ElementType, shape: Vec<usize>) -> Array {
         ElementType::Int16 => Array::Int16(shape, Vec::new()),
         ElementType::Int32 => Array::Int32(shape, Vec::new()),
         ElementType::Int64 => Array::Int64(shape, Vec::new()),
+        ElementType::Bool => Array::Bool(shape, Vec::new()),
         other => panic!("outputs of {other} are not in use"),
     }
 }

@@ -252,7 +252,7 @@ impl<'m> Interpreter<'m> {
 
     fn check_type<T: Element>(&self, id: TensorId) -> Result<(), Error> {
         let tensor = &self.plan.graph.tensors[id.index()];
-        if tensor.element_type == T::TYPE {
+        if tensor.element_type.storage() == T::TYPE {
             return Ok(());
         }
         Err(Error::ElementType { name: tensor.name.clone(), expected: tensor.element_type, found: T::TYPE })

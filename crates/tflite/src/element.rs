@@ -72,6 +72,14 @@ impl ElementType {
         }
     }
 
+    /// The type whose Rust elements hold this one's: `UInt8` for `Bool` (0 is false, anything else true), else itself.
+    pub const fn storage(self) -> Self {
+        match self {
+            Self::Bool => Self::UInt8,
+            other => other,
+        }
+    }
+
     /// Bytes that `elements` elements take, the last byte filled up, or `None` on overflow or without a fixed size.
     pub fn bytes_for(self, elements: usize) -> Option<usize> {
         Some(elements.checked_mul(self.bits()?)?.div_ceil(8))
@@ -120,7 +128,8 @@ mod sealed {
 
 /// A Rust type whose values are the elements of a tensor, in the file's own (little-endian) representation.
 pub trait Element: sealed::Sealed + bytemuck::Pod + PartialEq + fmt::Debug + Send + Sync {
-    /// The element type of tensors that hold `Self`.
+    /// The element type of tensors that hold `Self`; a tensor of another type with this [`storage`](ElementType::storage)
+    /// holds it, too.
     const TYPE: ElementType;
 }
 

@@ -77,7 +77,7 @@ impl<'p> Operand<'p> {
     pub(crate) fn constant<T: Element>(&self) -> Result<Vec<T>, OperatorFault> {
         let name = || self.tensor.name.clone();
         let bytes = self.constant.ok_or_else(|| OperatorFault::NotConstant { tensor: name() })?;
-        if self.element_type() != T::TYPE {
+        if self.element_type().storage() != T::TYPE {
             return Err(OperatorFault::Types { types: [self.element_type()].into() });
         }
         Ok(bytemuck::pod_collect_to_vec(bytes))
