@@ -8,7 +8,7 @@ use burnlite_tflite::{DepthToSpaceOptions, SpaceToDepthOptions};
 
 use crate::error::OperatorFault;
 use crate::ops::pad::{margins, zero};
-use crate::ops::strided::{Copies, Part, StridedCopy, View, element_bytes};
+use crate::ops::strided::{Copies, Part, StridedCopy, View, element_bytes, require_same_quantization};
 use crate::plan::{Node, Operand, Planned};
 
 /// DEPTH_TO_SPACE: `[N, H, W, b * b * C]` to `[N, H * b, W * b, C]`.
@@ -118,7 +118,7 @@ struct Grid {
 impl Grid {
     fn new(node: &Node<'_>) -> Result<Self, OperatorFault> {
         let input = node.input(0)?;
-        input.require_quantization_of(&node.output(0)?)?;
+        require_same_quantization(node, &input, &node.output(0)?)?;
         let block = node.input(1)?.indices()?;
         // The reference's limit; each dimension makes three copies of one.
         if !matches!(input.shape.len(), 3..=4) || block.len() != input.shape.len() - 2 {

@@ -5,7 +5,10 @@ use alloc::vec::Vec;
 use burnlite_tflite::{ElementType, MirrorPadMode, MirrorPadOptions};
 
 use crate::error::OperatorFault;
-use crate::ops::strided::{Copies, Part, Source, StridedCopy, View, element_bytes};
+use crate::interpreter::Numerics;
+use crate::ops::strided::{
+    Copies, Part, Source, StridedCopy, View, element_bytes, require_same_quantization,
+};
 use crate::plan::{Node, Operand, Planned};
 
 /// PAD: zeros around the operand, which are the zero point of quantized elements.
@@ -23,7 +26,11 @@ pub(crate) fn plan_pad_v2(node: &Node<'_>) -> Result<Planned, OperatorFault> {
         let what = "the padding's value must be one element".into();
         return Err(OperatorFault::Shape { what, found: value.shape.into() });
     }
-    value.require_quantization_of(&output)?;
+    match value.element_type() {
+        // Where tflite-micro looks, too.
+        ElementType::Int8 | ElementType::UInt8 => value.require_quantization_of(&output)?,
+        _ => require_same_quantization(node, &value, &output)?,
+    }
     plan_filled(node, Source::Operand(2))
 }
 
@@ -42,10 +49,11 @@ fn plan_filled(node: &Node<'_>, value: Source) -> Result<Planned, OperatorFault>
     Ok(Planned::new(shape, Copies::new(parts)))
 }
 
-/// The zero of the result's elements.
+/// The zero of the result's elements. Of int16 tflite-micro takes the integer 0, whatever the zero point.
 pub(crate) fn zero(node: &Node<'_>) -> Result<Source, OperatorFault> {
     let output = node.output(0)?;
     let zero_point = match output.element_type() {
+        ElementType::Int16 if node.options.numerics == Numerics::TfLiteMicro => 0,
         ElementType::Int8 | ElementType::UInt8 | ElementType::Int16 => output.uniform_quantization().1,
         _ => 0,
     };
@@ -58,9 +66,7 @@ pub(crate) fn zero(node: &Node<'_>) -> Result<Source, OperatorFault> {
 /// MIRROR_PAD: the elements around each border, mirrored; REFLECT leaves the one at the border out.
 pub(crate) fn plan_mirror_pad(node: &Node<'_>, options: &MirrorPadOptions) -> Result<Planned, OperatorFault> {
     let input = node.input(0)?;
-    if matches!(input.element_type(), ElementType::Int8 | ElementType::UInt8 | ElementType::Int16) {
-        input.require_quantization_of(&node.output(0)?)?;
-    }
+    require_same_quantization(node, &input, &node.output(0)?)?;
     if input.shape.len() > MAX_MIRRORED_DIMENSIONS {
         let what = alloc::format!("more than {MAX_MIRRORED_DIMENSIONS} dimensions");
         return Err(OperatorFault::Unsupported { what });
@@ -133,4 +139,55 @@ fn padded_shape(input: &Operand<'_>, margins: &[(usize, usize)]) -> Result<Vec<u
         before.checked_add(extent).and_then(|extent| extent.checked_add(behind)).ok_or_else(fault)
     };
     input.shape.iter().zip(margins).map(padded).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::borrow::Cow;
+
+    use burnlite_tflite::{Graph, Model, Op, Operator, Quantization, Tensor};
+
+    use super::*;
+    use crate::{Error, Interpreter, InterpreterOptions};
+
+    /// Pads three int16 with a zero point of 5.
+    fn pad(op: Op, margins: [i32; 2], numerics: Numerics) -> Result<Vec<i16>, Error> {
+        let tensor = |extent| {
+            Tensor::new("", ElementType::Int16, [extent]).quantized(Quantization::per_tensor(1.0, 5))
+        };
+        let data = margins.iter().flat_map(|margin| margin.to_le_bytes()).collect();
+        let constant = Tensor { data: Some(Cow::Owned(data)), ..Tensor::new("", ElementType::Int32, [1, 2]) };
+        let mut graph = Graph::default();
+        let [x, margins, padded] = [tensor(3), constant, tensor(0)].map(|tensor| graph.add_tensor(tensor));
+        graph.operators.push(Operator::new(op, [x, margins], [padded]));
+        (graph.inputs, graph.outputs) = ([x].into(), [padded].into());
+        let options = InterpreterOptions { numerics, ..InterpreterOptions::default() };
+        let model = Model::new(graph);
+        let mut interpreter = Interpreter::with_options(&model, &options)?;
+        interpreter.set_input(0, &[1i16, 2, 3])?;
+        interpreter.invoke()?;
+        interpreter.output::<i16>(0).map(<[i16]>::to_vec)
+    }
+
+    #[test]
+    fn of_int16_only_litert_pads_with_the_zero_point() {
+        assert_eq!(pad(Op::Pad, [1, 2], Numerics::LiteRt).unwrap(), [5, 1, 2, 3, 5, 5]);
+        assert_eq!(pad(Op::Pad, [1, 2], Numerics::TfLiteMicro).unwrap(), [0, 1, 2, 3, 0, 0]);
+    }
+
+    #[test]
+    fn margins_are_not_negative_and_fit_into_memory() {
+        for margins in [[-1, 0], [0, -1], [i32::MIN, 0], [i32::MAX, i32::MAX]] {
+            assert!(pad(Op::Pad, margins, Numerics::LiteRt).is_err(), "{margins:?}");
+        }
+    }
+
+    #[test]
+    fn a_mirror_shows_no_more_than_there_is() {
+        let mirror = |mode, margins| pad(Op::MirrorPad(MirrorPadOptions { mode }), margins, Numerics::LiteRt);
+        assert_eq!(mirror(MirrorPadMode::Reflect, [2, 1]).unwrap(), [3, 2, 1, 2, 3, 2]);
+        assert_eq!(mirror(MirrorPadMode::Symmetric, [1, 3]).unwrap(), [1, 1, 2, 3, 3, 2, 1]);
+        assert!(mirror(MirrorPadMode::Reflect, [0, 3]).is_err());
+        assert!(mirror(MirrorPadMode::Symmetric, [4, 0]).is_err());
+    }
 }

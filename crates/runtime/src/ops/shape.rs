@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use burnlite_tflite::{ElementType, ReshapeOptions, ShapeOptions, SqueezeOptions};
 
 use crate::error::OperatorFault;
-use crate::ops::strided::dimension;
+use crate::ops::strided::{dimension, require_same_quantization};
 use crate::plan::{Node, Planned};
 
 /// RESHAPE: the operand's memory under another shape.
@@ -70,7 +70,7 @@ pub(crate) fn plan_squeeze(node: &Node<'_>, options: &SqueezeOptions) -> Result<
 /// EXPAND_DIMS: with a dimension of extent 1 more.
 pub(crate) fn plan_expand_dims(node: &Node<'_>) -> Result<Planned, OperatorFault> {
     let input = node.input(0)?;
-    input.require_quantization_of(&node.output(0)?)?;
+    require_same_quantization(node, &input, &node.output(0)?)?;
     let mut shape = input.shape.to_vec();
     shape.insert(dimension(node.input(1)?.index()?, shape.len() + 1)?, 1);
     plan_alias(node, shape)

@@ -6,7 +6,7 @@ use core::ops::Range;
 use burnlite_tflite::{SplitOptions, SplitVOptions, StridedSliceOptions, UnpackOptions};
 
 use crate::error::OperatorFault;
-use crate::ops::strided::{Copies, View, dimension, element_bytes, from_the_end};
+use crate::ops::strided::{Copies, View, dimension, element_bytes, from_the_end, require_same_quantization};
 use crate::plan::{Node, Operand, Planned};
 
 /// SLICE: `begin` and `size` select from each dimension; a size of -1 is all the rest.
@@ -217,7 +217,7 @@ pub(crate) fn plan_unpack(node: &Node<'_>, options: &UnpackOptions) -> Result<Pl
         return Err(OperatorFault::Shape { what, found: input.shape.into() });
     }
     for position in 0..count {
-        node.output(position)?.require_quantization_of(&input)?;
+        require_same_quantization(node, &node.output(position)?, &input)?;
     }
     let mut planned = plan_parts(node, 0, axis, core::iter::repeat_n(1, count))?;
     for shape in &mut planned.shapes {

@@ -5,6 +5,7 @@ use core::ops::Range;
 
 use crate::error::OperatorFault;
 use crate::frame::{Inputs, Writable};
+use crate::interpreter::Numerics;
 use crate::plan::{Kernel, Node, Operand};
 
 /// Elements of a tensor in an order of their own: along each axis they lie a step apart.
@@ -255,6 +256,19 @@ pub(crate) fn dimension(axis: impl Into<i64>, rank: usize) -> Result<usize, Oper
     from_the_end(found, rank).ok_or(fault)
 }
 
+/// Where values go from one tensor to another as they are, LiteRT refuses other scales and zero points; tflite-micro does
+/// not look.
+pub(crate) fn require_same_quantization(
+    node: &Node<'_>,
+    one: &Operand<'_>,
+    other: &Operand<'_>,
+) -> Result<(), OperatorFault> {
+    match node.options.numerics {
+        Numerics::LiteRt => one.require_quantization_of(other),
+        Numerics::TfLiteMicro => Ok(()),
+    }
+}
+
 /// Bytes of one element; operand and results must have the same type of a whole number of bytes.
 pub(crate) fn element_bytes(node: &Node<'_>, input: &Operand<'_>) -> Result<usize, OperatorFault> {
     for position in 0..node.operator.outputs.len() {
@@ -289,6 +303,28 @@ mod tests {
         // Two dimensions at which neither side stops are one.
         let columns = StridedCopy::new(&whole(&[2, 3, 4]).narrowed(2, 1..3), &whole(&[2, 3, 2]));
         assert_eq!(columns, StridedCopy { axes: [axis(6, 8, 4)].into(), source: 2, target: 0, run_bytes: 4 });
+    }
+
+    #[test]
+    fn orders_of_dimensions_are_those_of_the_elements_indices() {
+        let shape = [2, 1, 3, 2];
+        let bytes: [u8; 24] = core::array::from_fn(|index| index as u8);
+        let orders = (0..256).map(|code| [code / 64, code / 16 % 4, code / 4 % 4, code % 4]);
+        for order in orders.filter(|order| (0..4).all(|dimension| order.contains(&dimension))) {
+            let extents = order.map(|dimension| shape[dimension]);
+            let copy = StridedCopy::new(&whole(&shape).permuted(&order), &whole(&extents));
+            let mut target = [0; 24];
+            copy.copy(&bytes, &mut target);
+            for (position, element) in target.chunks_exact(2).enumerate() {
+                let (mut rest, mut index) = (position, [0; 4]);
+                for (&dimension, extent) in order.iter().zip(extents).rev() {
+                    (index[dimension], rest) = (rest % extent, rest / extent);
+                }
+                let expected =
+                    shape.iter().zip(index).fold(0, |place, (extent, index)| place * extent + index);
+                assert_eq!(element, &bytes[2 * expected..][..2], "{order:?}");
+            }
+        }
     }
 
     #[test]
