@@ -73,11 +73,9 @@ pub(crate) fn plan_batch_to_space(node: &Node<'_>) -> Result<Planned, OperatorFa
         return Err(fault());
     }
     image[0] /= grid.area;
-    for (extent, (&block, &(before, behind))) in
-        image[1..].iter_mut().zip(grid.block.iter().zip(&grid.margins))
-    {
-        let whole = extent.checked_mul(block);
-        let cropped = whole.and_then(|whole| whole.checked_sub(before)?.checked_sub(behind));
+    for (extent, side) in image[1..].iter_mut().zip(&grid.sides) {
+        let whole = extent.checked_mul(side.block);
+        let cropped = whole.and_then(|whole| whole.checked_sub(side.before)?.checked_sub(side.behind));
         *extent = cropped.ok_or_else(fault)?;
     }
     let copies = grid.copies(input.shape, &image, element_bytes(node, &input)?)?;
@@ -92,11 +90,9 @@ pub(crate) fn plan_space_to_batch(node: &Node<'_>) -> Result<Planned, OperatorFa
     let fault = || grid.fault(&input);
     let mut batches = input.shape.to_vec();
     batches[0] = batches[0].checked_mul(grid.area).ok_or_else(fault)?;
-    for (extent, (&block, &(before, behind))) in
-        batches[1..].iter_mut().zip(grid.block.iter().zip(&grid.margins))
-    {
-        let padded = extent.checked_add(before).and_then(|extent| extent.checked_add(behind));
-        *extent = padded.filter(|padded| padded.is_multiple_of(block)).ok_or_else(fault)? / block;
+    for (extent, side) in batches[1..].iter_mut().zip(&grid.sides) {
+        let padded = extent.checked_add(side.before).and_then(|extent| extent.checked_add(side.behind));
+        *extent = padded.filter(|padded| padded.is_multiple_of(side.block)).ok_or_else(fault)? / side.block;
     }
     let bytes = element_bytes(node, &input)?;
     let copies = grid.copies(&batches, input.shape, bytes)?.into_iter().map(StridedCopy::reversed);
@@ -107,30 +103,40 @@ pub(crate) fn plan_space_to_batch(node: &Node<'_>) -> Result<Planned, OperatorFa
 
 /// Blocks over images with margins: the pixels at the same place in each block make one batch.
 struct Grid {
-    /// Height and width of a block.
-    block: Vec<usize>,
+    /// Height and width.
+    sides: Vec<Side>,
     /// Pixels of a block.
     area: usize,
-    /// Pixels before and behind the image, along height and width.
-    margins: Vec<(usize, usize)>,
+}
+
+/// The height or the width of a grid.
+struct Side {
+    /// Pixels of a block.
+    block: usize,
+    /// Pixels of the margins.
+    before: usize,
+    behind: usize,
 }
 
 impl Grid {
     fn new(node: &Node<'_>) -> Result<Self, OperatorFault> {
         let input = node.input(0)?;
         require_same_quantization(node, &input, &node.output(0)?)?;
-        let block = node.input(1)?.indices()?;
-        // The reference's limit; each dimension makes three copies of one.
-        if !matches!(input.shape.len(), 3..=4) || block.len() != input.shape.len() - 2 {
+        let blocks = node.input(1)?.indices()?;
+        // The reference's limit; each side makes three copies of one.
+        if !matches!(input.shape.len(), 3..=4) || blocks.len() != input.shape.len() - 2 {
             let what = "there must be 3 or 4 dimensions, and an extent of the block for all but two".into();
             return Err(OperatorFault::Shape { what, found: input.shape.into() });
         }
-        let block: Vec<usize> = block.into_iter().map(block_extent).collect::<Result<_, _>>()?;
-        let area = block.iter().try_fold(1usize, |area, &extent| area.checked_mul(extent));
-        let margins = margins(&node.input(2)?, block.len())?;
-        let what = || alloc::format!("blocks of {block:?} are too large");
-        let area = area.ok_or_else(|| OperatorFault::Shape { what: what(), found: input.shape.into() })?;
-        Ok(Self { block, area, margins })
+        let margins = margins(&node.input(2)?, blocks.len())?;
+        let (mut sides, mut area) = (Vec::with_capacity(blocks.len()), 1usize);
+        for (block, (before, behind)) in blocks.into_iter().zip(margins) {
+            let block = block_extent(block)?;
+            let too_large = || indivisible(&input, block);
+            area = area.checked_mul(block).ok_or_else(too_large)?;
+            sides.push(Side { block, before, behind });
+        }
+        Ok(Self { sides, area })
     }
 
     /// The copies from batches to images. With margins, the images have as many elements as the batches.
@@ -140,25 +146,23 @@ impl Grid {
         images: &[usize],
         element_bytes: usize,
     ) -> Result<Vec<StridedCopy>, OperatorFault> {
-        let count = self.block.len();
-        let split: Vec<usize> = self.block.iter().chain(&images[..1]).chain(&batches[1..]).copied().collect();
+        let count = self.sides.len();
+        let blocks = self.sides.iter().map(|side| side.block);
+        let split: Vec<usize> = blocks.chain([images[0]]).chain(batches[1..].iter().copied()).collect();
         let blocks_and_pixels = (0..count).flat_map(|dimension| [count + 1 + dimension, dimension]);
         let order: Vec<usize> = [count].into_iter().chain(blocks_and_pixels).chain([2 * count + 1]).collect();
         let source = View::whole(&split, element_bytes)?.permuted(&order);
         let mut target = View::whole(images, element_bytes)?;
-        for dimension in (0..count).rev() {
-            let (blocks, before) = (batches[1 + dimension], self.margins[dimension].0);
-            target = target.blocked(1 + dimension, blocks, self.block[dimension], before);
+        for (index, side) in self.sides.iter().enumerate().rev() {
+            target = target.blocked(1 + index, batches[1 + index], side.block, side.before);
         }
         let mut pieces = Vec::from([(source, target)]);
-        for dimension in 0..count {
+        for (index, side) in self.sides.iter().enumerate() {
             let mut cut = Vec::new();
-            for (blocks, pixels) in
-                inside(self.margins[dimension].0, images[1 + dimension], self.block[dimension])
-            {
+            for (blocks, pixels) in side.inside(images[1 + index]) {
                 let narrowed = |view: &View| {
-                    let view = view.clone().narrowed(1 + 2 * dimension, blocks.clone());
-                    view.narrowed(2 + 2 * dimension, pixels.clone())
+                    let view = view.clone().narrowed(1 + 2 * index, blocks.clone());
+                    view.narrowed(2 + 2 * index, pixels.clone())
                 };
                 cut.extend(pieces.iter().map(|(source, target)| (narrowed(source), narrowed(target))));
             }
@@ -168,31 +172,39 @@ impl Grid {
     }
 
     fn fault(&self, input: &Operand<'_>) -> OperatorFault {
-        let Self { block, margins, .. } = self;
-        let what = alloc::format!("blocks of {block:?} with margins of {margins:?} do not fit");
+        let blocks: Vec<usize> = self.sides.iter().map(|side| side.block).collect();
+        let margins: Vec<_> = self.sides.iter().map(|side| (side.before, side.behind)).collect();
+        let what = alloc::format!("blocks of {blocks:?} with margins of {margins:?} do not fit");
         OperatorFault::Shape { what, found: input.shape.into() }
     }
 }
 
-/// The blocks and pixels of each block that are inside of `extent` pixels, which begin `before` pixels from the first
-/// block's: the end of one block, whole blocks, and the beginning of another.
-fn inside(before: usize, extent: usize, block: usize) -> Vec<(Range<usize>, Range<usize>)> {
-    let end = before + extent;
-    let (first, last) = (before / block, end / block);
-    let whole = before.div_ceil(block)..last;
-    if whole.start > whole.end {
-        return Vec::from([(first..first + 1, before % block..end % block)]);
+impl Side {
+    /// The blocks, and the pixels of each, that are inside of an image of the given extent: the end of one block, whole
+    /// blocks, and the beginning of another.
+    fn inside(&self, extent: usize) -> Vec<(Range<usize>, Range<usize>)> {
+        let (block, before) = (self.block, self.before);
+        let end = before + extent;
+        let (first, last) = (before / block, end / block);
+        let whole = before.div_ceil(block)..last;
+        if whole.start > whole.end {
+            return Vec::from([(first..first + 1, before % block..end % block)]);
+        }
+        Vec::from([
+            (first..whole.start, before % block..block),
+            (whole, 0..block),
+            (last..end.div_ceil(block), 0..end % block),
+        ])
     }
-    Vec::from([
-        (first..whole.start, before % block..block),
-        (whole.clone(), 0..block),
-        (last..end.div_ceil(block), 0..end % block),
-    ])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn inside(before: usize, extent: usize, block: usize) -> Vec<(Range<usize>, Range<usize>)> {
+        Side { block, before, behind: 0 }.inside(extent)
+    }
 
     #[test]
     fn blocks_are_cut_at_the_margins() {
