@@ -3,13 +3,17 @@
 //! The plain loops are the definition: every fast kernel is tested against them.
 
 pub(crate) mod activation;
+mod block;
 mod conv;
 mod fully_connected;
 pub(crate) mod integer;
-mod pack;
+mod join;
+mod layout;
+mod pad;
 mod pool;
 pub(crate) mod quantize;
 mod shape;
+mod slice;
 mod softmax;
 mod strided;
 mod table;
@@ -23,18 +27,35 @@ use crate::plan::{Node, Planned};
 /// Derives the operator's parameters and the shapes of its results, and chooses its kernel.
 pub(crate) fn plan(node: &Node<'_>) -> Result<Planned, OperatorFault> {
     match &node.operator.op {
+        Op::BatchToSpaceNd => block::plan_batch_to_space(node),
+        Op::BroadcastTo => layout::plan_broadcast(node),
+        Op::Concatenation(options) => join::plan_concatenation(node, options),
         Op::Conv2d(options) => conv::plan(node, options),
+        Op::DepthToSpace(options) => block::plan_depth_to_space(node, options),
         Op::Dequantize => quantize::plan_dequantize(node),
+        Op::ExpandDims => shape::plan_expand_dims(node),
         Op::FullyConnected(options) => fully_connected::plan(node, options),
         Op::MaxPool2d(options) => pool::plan_max(node, options),
-        Op::Pack(options) => pack::plan(node, options),
+        Op::MirrorPad(options) => pad::plan_mirror_pad(node, options),
+        Op::Pack(options) => join::plan_pack(node, options),
+        Op::Pad => pad::plan_pad(node),
+        Op::PadV2 => pad::plan_pad_v2(node),
         Op::Quantize => quantize::plan_quantize(node),
         Op::Relu => activation::plan_relu(node),
         Op::Reshape(options) => shape::plan_reshape(node, options),
+        Op::ReverseV2 => layout::plan_reverse(node),
         Op::Shape(options) => shape::plan_shape(node, options),
+        Op::Slice => slice::plan_slice(node),
         Op::Softmax(options) => softmax::plan(node, options),
-        Op::StridedSlice(options) => strided::plan_slice(node, options),
-        Op::Transpose => strided::plan_transpose(node),
+        Op::SpaceToBatchNd => block::plan_space_to_batch(node),
+        Op::SpaceToDepth(options) => block::plan_space_to_depth(node, options),
+        Op::Split(options) => slice::plan_split(node, options),
+        Op::SplitV(options) => slice::plan_split_v(node, options),
+        Op::Squeeze(options) => shape::plan_squeeze(node, options),
+        Op::StridedSlice(options) => slice::plan_strided_slice(node, options),
+        Op::Tile => layout::plan_tile(node),
+        Op::Transpose => layout::plan_transpose(node),
+        Op::Unpack(options) => slice::plan_unpack(node, options),
         _ => Err(OperatorFault::Unknown),
     }
 }

@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use burnlite_tflite::{Element, ElementType, Graph, Operator, Tensor, TensorId};
+use burnlite_tflite::{Element, ElementType, Graph, Operator, Quantization, Tensor, TensorId};
 
 use crate::error::OperatorFault;
 use crate::interpreter::InterpreterOptions;
@@ -83,6 +83,23 @@ impl<'p> Operand<'p> {
         Ok(bytemuck::pod_collect_to_vec(bytes))
     }
 
+    /// The integers of a constant that holds axes, extents or positions, in 32 or 64 bits.
+    pub(crate) fn indices(&self) -> Result<Vec<i64>, OperatorFault> {
+        match self.element_type() {
+            ElementType::Int64 => self.constant(),
+            _ => Ok(self.constant::<i32>()?.into_iter().map(i64::from).collect()),
+        }
+    }
+
+    /// The one integer of a constant that holds an axis, an extent or a position.
+    pub(crate) fn index(&self) -> Result<i64, OperatorFault> {
+        let what = || alloc::format!("tensor '{}' must have one element", self.tensor.name);
+        match self.indices()?[..] {
+            [index] => Ok(index),
+            _ => Err(OperatorFault::Shape { what: what(), found: self.shape.into() }),
+        }
+    }
+
     /// The scale and zero point of a tensor with one of each; the scale is finite and positive, the zero point lies in
     /// the element type's range.
     pub(crate) fn scale_and_zero_point(&self) -> Result<(f32, i32), OperatorFault> {
@@ -113,6 +130,28 @@ impl<'p> Operand<'p> {
                 Err(self.unusable(&alloc::format!("the zero point is {zero_point}, but must be 0")))
             }
         }
+    }
+
+    /// The scale and zero point as they are in the file; zeros where there is not one of each.
+    pub(crate) fn uniform_quantization(&self) -> (f32, i64) {
+        match &self.tensor.quantization {
+            Some(Quantization { scale, zero_point, .. }) if scale.len() == 1 && zero_point.len() == 1 => {
+                (scale[0], zero_point[0])
+            }
+            _ => (0.0, 0),
+        }
+    }
+
+    /// The scale and zero point must be another tensor's: values go from one to the other as they are.
+    pub(crate) fn require_quantization_of(&self, other: &Self) -> Result<(), OperatorFault> {
+        let (found, expected) = (self.uniform_quantization(), other.uniform_quantization());
+        if found == expected {
+            return Ok(());
+        }
+        Err(self.unusable(&alloc::format!(
+            "the scale and zero point are {found:?}, but must be those of tensor '{}', {expected:?}",
+            other.tensor.name
+        )))
     }
 
     /// The zero points must all be 0.
