@@ -3,15 +3,24 @@
 //! The plain loops are the definition: every fast kernel is tested against them.
 
 pub(crate) mod activation;
+mod arithmetic;
+mod binary;
 mod block;
+mod broadcast;
+mod cast;
+mod comparison;
 mod conv;
+mod division;
 mod fully_connected;
 pub(crate) mod integer;
 mod join;
 mod layout;
+mod number;
 mod pad;
 mod pool;
+mod prelu;
 pub(crate) mod quantize;
+mod select;
 mod shape;
 mod slice;
 mod softmax;
@@ -27,23 +36,43 @@ use crate::plan::{Node, Planned};
 /// Derives the operator's parameters and the shapes of its results, and chooses its kernel.
 pub(crate) fn plan(node: &Node<'_>) -> Result<Planned, OperatorFault> {
     match &node.operator.op {
+        Op::Add(options) => arithmetic::plan_add(node, options),
         Op::BatchToSpaceNd => block::plan_batch_to_space(node),
         Op::BroadcastTo => layout::plan_broadcast(node),
+        Op::Cast(_) => cast::plan(node),
         Op::Concatenation(options) => join::plan_concatenation(node, options),
         Op::Conv2d(options) => conv::plan(node, options),
         Op::DepthToSpace(options) => block::plan_depth_to_space(node, options),
         Op::Dequantize => quantize::plan_dequantize(node),
+        Op::Div(options) => division::plan_div(node, options),
+        Op::Equal => comparison::plan_equal(node),
         Op::ExpandDims => shape::plan_expand_dims(node),
+        Op::FloorDiv => division::plan_floor_div(node),
+        Op::FloorMod => division::plan_floor_mod(node),
         Op::FullyConnected(options) => fully_connected::plan(node, options),
+        Op::Greater => comparison::plan_greater(node),
+        Op::GreaterEqual => comparison::plan_greater_equal(node),
+        Op::Less => comparison::plan_less(node),
+        Op::LessEqual => comparison::plan_less_equal(node),
+        Op::LogicalAnd => comparison::plan_and(node),
+        Op::LogicalOr => comparison::plan_or(node),
         Op::MaxPool2d(options) => pool::plan_max(node, options),
+        Op::Maximum => arithmetic::plan_maximum(node),
+        Op::Minimum => arithmetic::plan_minimum(node),
         Op::MirrorPad(options) => pad::plan_mirror_pad(node, options),
+        Op::Mul(options) => arithmetic::plan_mul(node, options),
+        Op::NotEqual => comparison::plan_not_equal(node),
         Op::Pack(options) => join::plan_pack(node, options),
         Op::Pad => pad::plan_pad(node),
         Op::PadV2 => pad::plan_pad_v2(node),
+        Op::Pow => division::plan_pow(node),
+        Op::Prelu => prelu::plan(node),
         Op::Quantize => quantize::plan_quantize(node),
         Op::Relu => activation::plan_relu(node),
         Op::Reshape(options) => shape::plan_reshape(node, options),
         Op::ReverseV2 => layout::plan_reverse(node),
+        Op::Select => select::plan_select(node),
+        Op::SelectV2 => select::plan_select_v2(node),
         Op::Shape(options) => shape::plan_shape(node, options),
         Op::Slice => slice::plan_slice(node),
         Op::Softmax(options) => softmax::plan(node, options),
@@ -51,8 +80,10 @@ pub(crate) fn plan(node: &Node<'_>) -> Result<Planned, OperatorFault> {
         Op::SpaceToDepth(options) => block::plan_space_to_depth(node, options),
         Op::Split(options) => slice::plan_split(node, options),
         Op::SplitV(options) => slice::plan_split_v(node, options),
+        Op::SquaredDifference => arithmetic::plan_squared_difference(node),
         Op::Squeeze(options) => shape::plan_squeeze(node, options),
         Op::StridedSlice(options) => slice::plan_strided_slice(node, options),
+        Op::Sub(options) => arithmetic::plan_sub(node, options),
         Op::Tile => layout::plan_tile(node),
         Op::Transpose => layout::plan_transpose(node),
         Op::Unpack(options) => slice::plan_unpack(node, options),

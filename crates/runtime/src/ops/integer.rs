@@ -4,7 +4,7 @@
 use alloc::vec::Vec;
 use core::fmt::Debug;
 
-use burnlite_tflite::{Activation, Element};
+use burnlite_tflite::{Activation, Element, ElementType};
 
 use crate::error::OperatorFault;
 use crate::fixed_point::QuantizedMultiplier;
@@ -86,6 +86,35 @@ impl Accumulator for i64 {
     #[inline]
     fn to_f64(self) -> f64 {
         self as f64
+    }
+}
+
+/// The scale and zero point of an operand that operators calculate with elementwise; those of 16 bits must be symmetric.
+pub(crate) fn uniform<T: Integer>(operand: &Operand<'_>) -> Result<(f32, i32), OperatorFault> {
+    match T::TYPE {
+        ElementType::Int16 => Ok((operand.symmetric_scale()?, 0)),
+        _ => operand.scale_and_zero_point(),
+    }
+}
+
+/// The first part of the way from an input: what an integer is above its zero point, shifted left and rescaled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct InputRescale {
+    zero_point: i32,
+    left_shift: u32,
+    multiplier: QuantizedMultiplier,
+}
+
+impl InputRescale {
+    /// `real` is the factor beside `2^left_shift`.
+    pub(crate) fn new(operand: &Operand<'_>, real: f64, left_shift: u32) -> Result<Self, OperatorFault> {
+        let (_, zero_point) = operand.scale_and_zero_point()?;
+        Ok(Self { zero_point, left_shift, multiplier: multiplier::<i32>(real, operand)? })
+    }
+
+    #[inline]
+    pub(crate) fn rescale<T: Integer>(&self, value: T) -> i32 {
+        self.multiplier.apply((value.into() - self.zero_point) << self.left_shift)
     }
 }
 
