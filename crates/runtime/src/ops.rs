@@ -5,13 +5,20 @@
 pub(crate) mod activation;
 mod block;
 mod conv;
+mod cumsum;
 mod fully_connected;
+mod gather;
+mod generate;
+mod index;
 pub(crate) mod integer;
 mod join;
 mod layout;
+mod number;
+mod ordering;
 mod pad;
 mod pool;
 pub(crate) mod quantize;
+mod scatter;
 mod shape;
 mod slice;
 mod softmax;
@@ -27,23 +34,33 @@ use crate::plan::{Node, Planned};
 /// Derives the operator's parameters and the shapes of its results, and chooses its kernel.
 pub(crate) fn plan(node: &Node<'_>) -> Result<Planned, OperatorFault> {
     match &node.operator.op {
+        Op::ArgMax(options) => ordering::plan_arg_max(node, options),
+        Op::ArgMin(options) => ordering::plan_arg_min(node, options),
         Op::BatchToSpaceNd => block::plan_batch_to_space(node),
         Op::BroadcastTo => layout::plan_broadcast(node),
         Op::Concatenation(options) => join::plan_concatenation(node, options),
         Op::Conv2d(options) => conv::plan(node, options),
+        Op::Cumsum(options) => cumsum::plan(node, options),
         Op::DepthToSpace(options) => block::plan_depth_to_space(node, options),
         Op::Dequantize => quantize::plan_dequantize(node),
+        Op::EmbeddingLookup => gather::plan_embedding(node),
         Op::ExpandDims => shape::plan_expand_dims(node),
+        Op::Fill => generate::plan_fill(node),
         Op::FullyConnected(options) => fully_connected::plan(node, options),
+        Op::Gather(options) => gather::plan(node, options),
+        Op::GatherNd => gather::plan_nd(node),
         Op::MaxPool2d(options) => pool::plan_max(node, options),
         Op::MirrorPad(options) => pad::plan_mirror_pad(node, options),
+        Op::OneHot(options) => generate::plan_one_hot(node, options),
         Op::Pack(options) => join::plan_pack(node, options),
         Op::Pad => pad::plan_pad(node),
         Op::PadV2 => pad::plan_pad_v2(node),
         Op::Quantize => quantize::plan_quantize(node),
+        Op::Range => generate::plan_range(node),
         Op::Relu => activation::plan_relu(node),
         Op::Reshape(options) => shape::plan_reshape(node, options),
         Op::ReverseV2 => layout::plan_reverse(node),
+        Op::ScatterNd => scatter::plan(node),
         Op::Shape(options) => shape::plan_shape(node, options),
         Op::Slice => slice::plan_slice(node),
         Op::Softmax(options) => softmax::plan(node, options),
@@ -54,8 +71,10 @@ pub(crate) fn plan(node: &Node<'_>) -> Result<Planned, OperatorFault> {
         Op::Squeeze(options) => shape::plan_squeeze(node, options),
         Op::StridedSlice(options) => slice::plan_strided_slice(node, options),
         Op::Tile => layout::plan_tile(node),
+        Op::TopKV2 => ordering::plan_top(node),
         Op::Transpose => layout::plan_transpose(node),
         Op::Unpack(options) => slice::plan_unpack(node, options),
+        Op::Where => generate::plan_where(node),
         _ => Err(OperatorFault::Unknown),
     }
 }

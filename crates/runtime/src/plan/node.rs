@@ -82,10 +82,34 @@ impl<'p> Operand<'p> {
         Err(OperatorFault::Shape { what, found: self.shape.into() })
     }
 
+    /// The elements of a constant.
+    pub(crate) fn constant<T: Element>(&self) -> Result<Vec<T>, OperatorFault> {
+        let name = || self.tensor.name.clone();
+        let bytes = self.constant.ok_or_else(|| OperatorFault::NotConstant { tensor: name() })?;
+        if self.element_type().storage() != T::TYPE {
+            return Err(OperatorFault::Types { types: [self.element_type()].into() });
+        }
+        Ok(bytemuck::pod_collect_to_vec(bytes))
+    }
+
     /// The one element of a constant.
     pub(crate) fn scalar<T: Element>(&self) -> Result<T, OperatorFault> {
         self.require_one_element()?;
         Ok(self.constant()?[0])
+    }
+
+    /// The integers of a constant that holds axes, extents or positions, in 32 or 64 bits.
+    pub(crate) fn indices(&self) -> Result<Vec<i64>, OperatorFault> {
+        match self.element_type() {
+            ElementType::Int64 => self.constant(),
+            _ => Ok(self.constant::<i32>()?.into_iter().map(i64::from).collect()),
+        }
+    }
+
+    /// The one integer of a constant that holds an axis, an extent or a position.
+    pub(crate) fn index(&self) -> Result<i64, OperatorFault> {
+        self.require_one_element()?;
+        Ok(self.indices()?[0])
     }
 
     /// The extents of a constant that holds a shape or a part of one, in 32 or 64 bits; none is negative.
@@ -101,33 +125,6 @@ impl<'p> Operand<'p> {
     pub(crate) fn extent(&self) -> Result<usize, OperatorFault> {
         self.require_one_element()?;
         Ok(self.extents()?[0])
-    }
-
-    /// The elements of a constant.
-    pub(crate) fn constant<T: Element>(&self) -> Result<Vec<T>, OperatorFault> {
-        let name = || self.tensor.name.clone();
-        let bytes = self.constant.ok_or_else(|| OperatorFault::NotConstant { tensor: name() })?;
-        if self.element_type().storage() != T::TYPE {
-            return Err(OperatorFault::Types { types: [self.element_type()].into() });
-        }
-        Ok(bytemuck::pod_collect_to_vec(bytes))
-    }
-
-    /// The integers of a constant that holds axes, extents or positions, in 32 or 64 bits.
-    pub(crate) fn indices(&self) -> Result<Vec<i64>, OperatorFault> {
-        match self.element_type() {
-            ElementType::Int64 => self.constant(),
-            _ => Ok(self.constant::<i32>()?.into_iter().map(i64::from).collect()),
-        }
-    }
-
-    /// The one integer of a constant that holds an axis, an extent or a position.
-    pub(crate) fn index(&self) -> Result<i64, OperatorFault> {
-        let what = || alloc::format!("tensor '{}' must have one element", self.tensor.name);
-        match self.indices()?[..] {
-            [index] => Ok(index),
-            _ => Err(OperatorFault::Shape { what: what(), found: self.shape.into() }),
-        }
     }
 
     /// The scale and zero point of a tensor with one of each; the scale is finite and positive, the zero point lies in
