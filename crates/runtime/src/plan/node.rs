@@ -73,6 +73,15 @@ impl<'p> Operand<'p> {
         })
     }
 
+    /// The tensor must have one element, in whatever shape.
+    pub(crate) fn require_one_element(&self) -> Result<(), OperatorFault> {
+        if self.elements() == 1 {
+            return Ok(());
+        }
+        let what = alloc::format!("tensor '{}' must have one element", self.tensor.name);
+        Err(OperatorFault::Shape { what, found: self.shape.into() })
+    }
+
     /// The elements of a constant.
     pub(crate) fn constant<T: Element>(&self) -> Result<Vec<T>, OperatorFault> {
         let name = || self.tensor.name.clone();
@@ -81,6 +90,12 @@ impl<'p> Operand<'p> {
             return Err(OperatorFault::Types { types: [self.element_type()].into() });
         }
         Ok(bytemuck::pod_collect_to_vec(bytes))
+    }
+
+    /// The one element of a constant.
+    pub(crate) fn scalar<T: Element>(&self) -> Result<T, OperatorFault> {
+        self.require_one_element()?;
+        Ok(self.constant()?[0])
     }
 
     /// The integers of a constant that holds axes, extents or positions, in 32 or 64 bits.
@@ -93,11 +108,23 @@ impl<'p> Operand<'p> {
 
     /// The one integer of a constant that holds an axis, an extent or a position.
     pub(crate) fn index(&self) -> Result<i64, OperatorFault> {
-        let what = || alloc::format!("tensor '{}' must have one element", self.tensor.name);
-        match self.indices()?[..] {
-            [index] => Ok(index),
-            _ => Err(OperatorFault::Shape { what: what(), found: self.shape.into() }),
-        }
+        self.require_one_element()?;
+        Ok(self.indices()?[0])
+    }
+
+    /// The extents of a constant that holds a shape or a part of one, in 32 or 64 bits; none is negative.
+    pub(crate) fn extents(&self) -> Result<Vec<usize>, OperatorFault> {
+        let extent = |found| {
+            let negative = OperatorFault::Option { option: "an extent", expected: "0 or more", found };
+            usize::try_from(found).map_err(|_| negative)
+        };
+        self.indices()?.into_iter().map(extent).collect()
+    }
+
+    /// The one extent of a constant.
+    pub(crate) fn extent(&self) -> Result<usize, OperatorFault> {
+        self.require_one_element()?;
+        Ok(self.extents()?[0])
     }
 
     /// The scale and zero point of a tensor with one of each; the scale is finite and positive, the zero point lies in
