@@ -8,6 +8,7 @@ use bytemuck::Zeroable;
 
 use crate::error::OperatorFault;
 use crate::frame::{Inputs, Writable, elements_mut};
+use crate::interpreter::Numerics;
 use crate::kernels::{Dot, Kernels};
 use crate::ops::activation::clamp;
 use crate::ops::integer::{Accumulator, Integer, OutputStage, Rescaling, activation_parameters};
@@ -67,7 +68,10 @@ where
     let right = node.input(1)?;
     let (right_scale, right_zero_point) = activation_parameters::<W>(&right)?;
     let scales = (left_scale, &[right_scale][..]);
-    let rescaling = Rescaling::FixedPointOfSingleProduct;
+    let rescaling = match node.options.numerics {
+        Numerics::LiteRt => Rescaling::FixedPointOfSingleProduct,
+        Numerics::TfLiteMicro => Rescaling::FixedPoint,
+    };
     let kernel = IntegerProducts::<T, A, W> {
         products: products.clone(),
         arithmetic: integers(node, (left_zero_point, right_zero_point)),

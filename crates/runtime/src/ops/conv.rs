@@ -5,7 +5,7 @@ use bytemuck::Zeroable;
 
 use crate::error::OperatorFault;
 use crate::frame::elements_mut;
-use crate::ops::hybrid::InputQuantization;
+use crate::ops::hybrid::{Hybrid, SampleRange};
 use crate::ops::integer::Rescaling;
 use crate::ops::weighted::{Arithmetic, Layer, Positions, Samples, Weighted, has_narrow_sums};
 use crate::ops::window::{Steps, Windows};
@@ -30,10 +30,10 @@ pub(crate) fn plan(node: &Node<'_>, options: &Conv2dOptions) -> Result<Planned, 
     let layer = Conv2d::new(node, options)?;
     let positions = Positions::USUAL;
     let weights = node.input(positions.weights)?;
-    // The reference has one kernel for weights of one scale, and another for groups and for a scale of each channel.
+    // The reference has one kernel for a scale of each channel, and for groups, and another for all else.
     let hybrid = match weights.is_per_channel() || layer.groups > 1 {
-        true => InputQuantization::Asymmetric,
-        false => InputQuantization::Symmetric,
+        true => Hybrid { range: SampleRange::Asymmetric, scales_channel_first: true },
+        false => Hybrid { range: SampleRange::Symmetric, scales_channel_first: false },
     };
     let operator = Weighted {
         node,

@@ -5,7 +5,7 @@ use bytemuck::Zeroable;
 
 use crate::error::OperatorFault;
 use crate::frame::elements_mut;
-use crate::ops::hybrid::InputQuantization;
+use crate::ops::hybrid::{Hybrid, SampleRange};
 use crate::ops::integer::Rescaling;
 use crate::ops::weighted::{Arithmetic, Layer, Positions, Samples, Weighted};
 use crate::ops::window::{Steps, Windows};
@@ -37,7 +37,7 @@ pub(crate) fn plan(node: &Node<'_>, options: &DepthwiseConv2dOptions) -> Result<
         rescaling: Rescaling::FixedPoint,
         has_narrow_sums: false,
         has_weight_zero_point: false,
-        hybrid: Some(InputQuantization::Asymmetric),
+        hybrid: Some(Hybrid { range: SampleRange::Asymmetric, scales_channel_first: false }),
     };
     operator.planned(layer, &[layer.batch, layer.rows.output, layer.columns.output, layer.channels()])
 }

@@ -7,7 +7,7 @@ use bytemuck::Zeroable;
 
 use crate::error::OperatorFault;
 use crate::interpreter::Numerics;
-use crate::ops::hybrid::InputQuantization;
+use crate::ops::hybrid::{Hybrid, SampleRange};
 use crate::ops::integer::Rescaling;
 use crate::ops::weighted::{Arithmetic, Layer, Positions, Samples, Weighted, has_narrow_sums};
 use crate::plan::{Node, Planned};
@@ -31,7 +31,10 @@ pub(crate) fn plan(node: &Node<'_>, options: &FullyConnectedOptions) -> Result<P
     }
     let (layer, shape) = FullyConnected::new(node, options)?;
     let positions = Positions::USUAL;
-    let weights = node.input(positions.weights)?;
+    let range = match options.asymmetric_quantize_inputs {
+        true => SampleRange::Asymmetric,
+        false => SampleRange::Symmetric,
+    };
     let operator = Weighted {
         node,
         positions,
@@ -40,15 +43,11 @@ pub(crate) fn plan(node: &Node<'_>, options: &FullyConnectedOptions) -> Result<P
         dimension: 0,
         rescaling: match node.options.numerics {
             Numerics::LiteRt => Rescaling::Double,
-            Numerics::TfLiteMicro if weights.is_per_channel() => Rescaling::FixedPoint,
-            Numerics::TfLiteMicro => Rescaling::FixedPointOfSingleProduct,
+            Numerics::TfLiteMicro => Rescaling::FixedPoint,
         },
         has_narrow_sums: has_narrow_sums(node, positions, options.quantized_bias_type),
         has_weight_zero_point: true,
-        hybrid: Some(match options.asymmetric_quantize_inputs {
-            true => InputQuantization::Asymmetric,
-            false => InputQuantization::Symmetric,
-        }),
+        hybrid: Some(Hybrid { range, scales_channel_first: false }),
     };
     operator.planned(layer, &shape)
 }

@@ -155,7 +155,7 @@ pub(crate) fn activation_parameters<T: Integer>(operand: &Operand<'_>) -> Result
 pub(crate) enum Rescaling {
     /// Formed in double precision from the left, applied in fixed point (`PopulateConvolutionQuantizationParams`).
     FixedPoint,
-    /// In fixed point, too, but with the product of the scales rounded to single precision
+    /// In fixed point, too, but with the product of the scales rounded to single precision: LiteRT's BATCH_MATMUL
     /// (`GetQuantizedConvolutionMultipler`).
     FixedPointOfSingleProduct,
     /// Formed and applied in double precision, rounded half away from zero: LiteRT's FULLY_CONNECTED alone.

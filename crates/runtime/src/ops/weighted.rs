@@ -13,7 +13,7 @@ use crate::frame::{Inputs, Writable, elements_mut};
 use crate::interpreter::Numerics;
 use crate::kernels::{Dot, Kernels};
 use crate::ops::activation::{clamp, float_range};
-use crate::ops::hybrid::{HybridLayer, InputQuantization};
+use crate::ops::hybrid::{Hybrid, HybridLayer};
 use crate::ops::integer::{Accumulator, Integer, OutputStage, Rescaling, activation_parameters};
 use crate::plan::{Kernel, Node, Operand, Planned};
 
@@ -92,8 +92,8 @@ pub(crate) struct Weighted<'n, 'p> {
     pub(crate) has_narrow_sums: bool,
     /// Whether weights with one scale may have a zero point other than 0.
     pub(crate) has_weight_zero_point: bool,
-    /// How float inputs are quantized to meet int8 weights; `None` where the operator has no such variant.
-    pub(crate) hybrid: Option<InputQuantization>,
+    /// How float inputs meet int8 weights; `None` where they cannot.
+    pub(crate) hybrid: Option<Hybrid>,
 }
 
 /// Whether 16-bit inputs ask for 32-bit sums, which `option` says, and with tflite-micro a bias, too.
@@ -130,7 +130,7 @@ impl Weighted<'_, '_> {
                 Ok(Planned { scratch_bytes, ..Planned::new(shape, kernel) })
             }
             (Float32, Int8, None | Some(Float32), Float32) => match self.hybrid {
-                Some(quantization) => HybridLayer::planned(self, quantization, layer, shape),
+                Some(hybrid) => HybridLayer::planned(self, hybrid, layer, shape),
                 None => Err(node.types_fault()),
             },
             (Int8, Int8, None | Some(Int32), Int8) => self.integer::<L, i8, i32>(layer, shape),
