@@ -31,9 +31,10 @@ pub(crate) fn plan(node: &Node<'_>, options: &Conv2dOptions) -> Result<Planned, 
     let positions = Positions::USUAL;
     let weights = node.input(positions.weights)?;
     // The reference has one kernel for a scale of each channel, and for groups, and another for all else.
-    let hybrid = match weights.is_per_channel() || layer.groups > 1 {
-        true => Hybrid { range: SampleRange::Asymmetric, scales_channel_first: true },
-        false => Hybrid { range: SampleRange::Symmetric, scales_channel_first: false },
+    let hybrid = if weights.is_per_channel() || layer.groups > 1 {
+        Hybrid { range: SampleRange::Asymmetric, scales_channel_first: true }
+    } else {
+        Hybrid { range: SampleRange::Symmetric, scales_channel_first: false }
     };
     let operator = Weighted {
         node,

@@ -31,10 +31,8 @@ pub(crate) fn plan(node: &Node<'_>, options: &FullyConnectedOptions) -> Result<P
     }
     let (layer, shape) = FullyConnected::new(node, options)?;
     let positions = Positions::USUAL;
-    let range = match options.asymmetric_quantize_inputs {
-        true => SampleRange::Asymmetric,
-        false => SampleRange::Symmetric,
-    };
+    let is_asymmetric = options.asymmetric_quantize_inputs;
+    let range = if is_asymmetric { SampleRange::Asymmetric } else { SampleRange::Symmetric };
     let operator = Weighted {
         node,
         positions,

@@ -163,7 +163,7 @@ mod tests {
         SampleRange::Symmetric.quantize(&sample, &mut output);
         assert_eq!(output, [0, 64, 127]);
         assert_eq!(SampleRange::Asymmetric.quantize(&sample, &mut output), (2.0 / 255.0, -128));
-        assert_eq!(output, [-128, 0, 127]);
+        assert_eq!(output, [-128, -1, 127]);
     }
 
     #[test]

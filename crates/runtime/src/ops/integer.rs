@@ -3,12 +3,14 @@
 
 use alloc::vec::Vec;
 use core::fmt::Debug;
+use core::marker::PhantomData;
 
 use burnlite_tflite::{Activation, Element, ElementType};
 
 use crate::error::OperatorFault;
 use crate::fixed_point::{QuantizedMultiplier, round_half_away};
 use crate::ops::activation::integer_range;
+use crate::ops::weighted::OutputStage;
 use crate::plan::Operand;
 
 /// An integer that activations are made of.
@@ -165,9 +167,10 @@ pub(crate) enum Rescaling {
 /// The end of every weighted operator: a sum of products, plus its channel's bias, rescaled to the output, plus the
 /// output's zero point, within bounds.
 #[derive(Debug)]
-pub(crate) struct OutputStage {
+pub(crate) struct Requantization<T> {
     factors: Factors,
     range: OutputRange,
+    output: PhantomData<T>,
 }
 
 /// The factor of each channel.
@@ -177,9 +180,9 @@ enum Factors {
     FixedPoint(Vec<QuantizedMultiplier>),
 }
 
-impl OutputStage {
-    /// For sums of type `A` that become outputs of type `T`, with a weight scale for each channel.
-    pub(crate) fn new<T: Integer, A: Accumulator>(
+impl<T: Integer> Requantization<T> {
+    /// For sums of type `A`, with a weight scale for each channel.
+    pub(crate) fn new<A: Accumulator>(
         rescaling: Rescaling,
         (input_scale, weight_scales): (f32, &[f32]),
         output: &Operand<'_>,
@@ -200,12 +203,15 @@ impl OutputStage {
                 Factors::FixedPoint(real.map(|real| multiplier::<A>(real, output)).collect::<Result<_, _>>()?)
             }
         };
-        Ok(Self { factors, range: OutputRange::new::<T>(output, activation)? })
+        Ok(Self { factors, range: OutputRange::new::<T>(output, activation)?, output: PhantomData })
     }
+}
 
-    /// The output for a sum of the given channel; without a bias nothing is added.
+impl<T: Integer, A: Accumulator> OutputStage<A> for Requantization<T> {
+    type Output = T;
+
     #[inline]
-    pub(crate) fn output<T: Integer, A: Accumulator>(&self, channel: usize, sum: A, bias: &[A]) -> T {
+    fn output(&self, channel: usize, sum: A, bias: &[A]) -> T {
         let sum = bias.get(channel).map_or(sum, |&bias| sum.plus(bias));
         self.range.output(match &self.factors {
             Factors::Double(factors) => round_half_away(sum.to_f64() * factors[channel])
