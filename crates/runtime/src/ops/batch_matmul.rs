@@ -10,7 +10,8 @@ use crate::error::OperatorFault;
 use crate::frame::{Inputs, Writable, elements_mut};
 use crate::interpreter::Numerics;
 use crate::kernels::{Dot, Kernels};
-use crate::ops::integer::{Accumulator, Integer, Requantization, Rescaling, activation_parameters};
+use crate::ops::broadcast::{Broadcast, broadcast_shape};
+use crate::ops::integer::{Accumulator, Integer, Requantization, Rescaling, uniform};
 use crate::ops::weighted::{Arithmetic, FloatStage, Floats, Integers, OutputStage};
 use crate::plan::{Kernel, Node, Operand, Planned};
 
@@ -19,23 +20,16 @@ use crate::plan::{Kernel, Node, Operand, Planned};
 /// # Shapes
 /// left `[..., rows, depth]`, right `[..., depth, columns]`, output `[..., rows, columns]`; each adjoint operand has its
 /// last two dimensions swapped. The dimensions before are broadcast.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Products {
-    batch: Vec<BatchAxis>,
+    batch_shape: Vec<usize>,
+    /// From a product to its two matrices.
+    batch: Broadcast<2>,
     rows: usize,
     depth: usize,
     columns: usize,
     is_left_adjoint: bool,
     is_right_adjoint: bool,
-}
-
-/// A dimension of the batch, with the matrices that one step along it skips in each operand: none where the operand's
-/// extent is 1.
-#[derive(Debug, Clone, Copy)]
-struct BatchAxis {
-    extent: usize,
-    left: usize,
-    right: usize,
 }
 
 pub(crate) fn plan(node: &Node<'_>, options: &BatchMatMulOptions) -> Result<Planned, OperatorFault> {
@@ -62,8 +56,8 @@ fn integer<T: Integer, A: Accumulator, W: Integer>(
 where
     Kernels: Dot<T, A, W>,
 {
-    let (left_scale, left_zero_point) = activation_parameters::<T>(&node.input(0)?)?;
-    let (right_scale, right_zero_point) = activation_parameters::<W>(&node.input(1)?)?;
+    let (left_scale, left_zero_point) = uniform::<T>(&node.input(0)?)?;
+    let (right_scale, right_zero_point) = uniform::<W>(&node.input(1)?)?;
     let rescaling = match node.options.numerics {
         Numerics::LiteRt => Rescaling::FixedPointOfSingleProduct,
         Numerics::TfLiteMicro => Rescaling::FixedPoint,
@@ -85,68 +79,31 @@ impl Products {
     ) -> Result<Self, OperatorFault> {
         let (left_batch, [rows, depth]) = batch_and_matrix(left, options.adj_x)?;
         let (right_batch, [right_depth, columns]) = batch_and_matrix(right, options.adj_y)?;
-        let fault = |what: &str| OperatorFault::Shape {
-            what: alloc::format!("{what} of the other operand's {:?}", left.shape),
-            found: right.shape.into(),
-        };
         if depth != right_depth {
-            return Err(fault("the columns must be as many as the rows"));
+            let what = alloc::format!("the matrices do not go with those of shape {:?}", left.shape);
+            return Err(OperatorFault::Shape { what, found: right.shape.into() });
         }
-        let batch = broadcast(left_batch, right_batch)
-            .ok_or_else(|| fault("the dimensions of the batch must be 1 or equal those"))?;
-        let (is_left_adjoint, is_right_adjoint) = (options.adj_x, options.adj_y);
-        Ok(Self { batch, rows, depth, columns, is_left_adjoint, is_right_adjoint })
+        let batch_shape = broadcast_shape(&[left_batch, right_batch])?;
+        Ok(Self {
+            batch: Broadcast::new([left_batch, right_batch], &batch_shape),
+            batch_shape,
+            rows,
+            depth,
+            columns,
+            is_left_adjoint: options.adj_x,
+            is_right_adjoint: options.adj_y,
+        })
     }
 
-    /// The kernel with scratch memory for both matrices of a pair, where they must be transposed.
+    /// The kernel with scratch memory for both matrices of a product, where they must be transposed.
     fn planned<A: Arithmetic>(self, arithmetic: A, stage: impl OutputStage<A::Sum>) -> Planned {
-        let mut shape: Vec<usize> = self.batch.iter().map(|axis| axis.extent).collect();
-        shape.extend([self.rows, self.columns]);
+        let shape = [&self.batch_shape[..], &[self.rows, self.columns]].concat();
         let left = if self.is_left_adjoint { self.rows * self.depth } else { 0 };
         let right = if self.is_right_adjoint { 0 } else { self.depth * self.columns };
         let scratch_bytes =
             [left.saturating_mul(size_of::<A::Input>()), right.saturating_mul(size_of::<A::Weight>())].into();
         let kernel = BatchMatMul { products: self, arithmetic, stage };
         Planned { scratch_bytes, ..Planned::new(shape, kernel) }
-    }
-
-    /// Calls `output` for each element of the result, in order, with its sum of products.
-    fn for_each_sum<A: Arithmetic>(
-        &self,
-        arithmetic: &A,
-        (left, right): (&[A::Input], &[A::Weight]),
-        (left_scratch, right_scratch): (&mut [u8], &mut [u8]),
-        mut output: impl FnMut(A::Sum),
-    ) {
-        let Self { rows, depth, columns, .. } = *self;
-        let (left_scratch, right_scratch) = (elements_mut(left_scratch), elements_mut(right_scratch));
-        let count = self.batch.iter().map(|axis| axis.extent).product();
-        for index in 0..count {
-            let (left_index, right_index) = self.matrices(index);
-            let left = &left[left_index * rows * depth..][..rows * depth];
-            let right = &right[right_index * depth * columns..][..depth * columns];
-            // Rows of the one meet columns of the other: both must lie one element after the other.
-            let left = if self.is_left_adjoint { transposed(left, rows, left_scratch) } else { left };
-            let right = if self.is_right_adjoint { right } else { transposed(right, columns, right_scratch) };
-            for row in 0..rows {
-                let row = &left[row * depth..][..depth];
-                for column in 0..columns {
-                    let column = &right[column * depth..][..depth];
-                    output(arithmetic.plus_dot(A::Sum::zeroed(), row, column));
-                }
-            }
-        }
-    }
-
-    /// The positions of the two matrices that the product at `index` of the batch is made of.
-    fn matrices(&self, mut index: usize) -> (usize, usize) {
-        let (mut left, mut right) = (0, 0);
-        for axis in self.batch.iter().rev() {
-            left += index % axis.extent * axis.left;
-            right += index % axis.extent * axis.right;
-            index /= axis.extent;
-        }
-        (left, right)
     }
 }
 
@@ -163,31 +120,6 @@ fn batch_and_matrix<'p>(
             found: operand.shape.into(),
         }),
     }
-}
-
-/// The batch that two batches are broadcast to; `None` where an extent differs and is not 1.
-fn broadcast(left: &[usize], right: &[usize]) -> Option<Vec<BatchAxis>> {
-    let rank = left.len().max(right.len());
-    let mut axes = Vec::with_capacity(rank);
-    let (mut left_step, mut right_step) = (1, 1);
-    let extent = |batch: &[usize], from_end: usize| {
-        batch.len().checked_sub(from_end + 1).map_or(1, |dimension| batch[dimension])
-    };
-    for from_end in 0..rank {
-        let (left, right) = (extent(left, from_end), extent(right, from_end));
-        if left != right && left != 1 && right != 1 {
-            return None;
-        }
-        axes.push(BatchAxis {
-            extent: if left == 1 { right } else { left },
-            left: if left == 1 { 0 } else { left_step },
-            right: if right == 1 { 0 } else { right_step },
-        });
-        left_step *= left;
-        right_step *= right;
-    }
-    axes.reverse();
-    Some(axes)
 }
 
 /// A matrix of `columns` columns, transposed into `scratch`.
@@ -224,17 +156,35 @@ impl<A: Arithmetic, S: OutputStage<A::Sum>> Kernel for BatchMatMul<A, S> {
     fn run(
         &self,
         inputs: &Inputs<'_>,
-        [output, left, right, ..]: &mut Writable<'_>,
+        [output, left_scratch, right_scratch, ..]: &mut Writable<'_>,
     ) -> Result<(), OperatorFault> {
-        if output.is_empty() {
-            return Ok(());
+        let Products { rows, depth, columns, .. } = self.products;
+        let (lefts, rights) = (inputs.get::<A::Input>(0), inputs.get::<A::Weight>(1));
+        let products = elements_mut::<S::Output>(output).chunks_exact_mut((rows * columns).max(1));
+        for (index, product) in products.enumerate() {
+            let [left_index, right_index] = self.products.batch.sources(index);
+            let left = &lefts[left_index * rows * depth..][..rows * depth];
+            let right = &rights[right_index * depth * columns..][..depth * columns];
+            // Rows of the one meet columns of the other: both must lie one element after the other.
+            let left = if self.products.is_left_adjoint {
+                transposed(left, rows, elements_mut(left_scratch))
+            } else {
+                left
+            };
+            let right = if self.products.is_right_adjoint {
+                right
+            } else {
+                transposed(right, columns, elements_mut(right_scratch))
+            };
+            for (row, sums) in product.chunks_exact_mut(columns).enumerate() {
+                let row = &left[row * depth..][..depth];
+                for (column, y) in sums.iter_mut().enumerate() {
+                    let column = &right[column * depth..][..depth];
+                    let sum = self.arithmetic.plus_dot(A::Sum::zeroed(), row, column);
+                    *y = self.stage.output(0, sum, &[]);
+                }
+            }
         }
-        let mut outputs = elements_mut::<S::Output>(output).iter_mut();
-        let operands = (inputs.get(0), inputs.get(1));
-        self.products.for_each_sum(&self.arithmetic, operands, (left, right), |sum| {
-            let output = self.stage.output(0, sum, &[]);
-            outputs.next().into_iter().for_each(|y| *y = output);
-        });
         Ok(())
     }
 }
@@ -247,30 +197,7 @@ mod tests {
     use crate::ops::weighted::tests::result;
 
     #[test]
-    fn batches_are_broadcast_from_the_last_dimension() {
-        let positions = |left: &[usize], right: &[usize]| -> Option<Vec<(usize, usize)>> {
-            let batch = broadcast(left, right)?;
-            let count = batch.iter().map(|axis| axis.extent).product();
-            let products = Products {
-                batch,
-                rows: 1,
-                depth: 1,
-                columns: 1,
-                is_left_adjoint: false,
-                is_right_adjoint: false,
-            };
-            Some((0..count).map(|index| products.matrices(index)).collect())
-        };
-        assert_eq!(positions(&[], &[]), Some([(0, 0)].into()));
-        assert_eq!(positions(&[3], &[]), Some([(0, 0), (1, 0), (2, 0)].into()));
-        assert_eq!(positions(&[2, 1], &[2]), Some([(0, 0), (0, 1), (1, 0), (1, 1)].into()));
-        assert_eq!(positions(&[1, 2], &[2, 2]), Some([(0, 0), (1, 1), (0, 2), (1, 3)].into()));
-        assert_eq!(positions(&[1], &[0]), Some([].into()));
-        assert_eq!(positions(&[2], &[3]), None);
-    }
-
-    #[test]
-    fn a_matrix_without_elements_is_turned_into_one_without_elements() {
+    fn a_matrix_is_transposed_even_if_it_has_no_elements() {
         assert_eq!(transposed(&[1, 2, 3, 4, 5, 6], 3, &mut [0; 6]), [1, 4, 2, 5, 3, 6]);
         assert_eq!(transposed::<i8>(&[], 0, &mut []), []);
     }

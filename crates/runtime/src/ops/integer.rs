@@ -91,7 +91,7 @@ impl Accumulator for i64 {
     }
 }
 
-/// The scale and zero point of an operand that operators calculate with elementwise; those of 16 bits must be symmetric.
+/// The scale and zero point of an operand that operators calculate with; those of 16 bits must be symmetric.
 pub(crate) fn uniform<T: Integer>(operand: &Operand<'_>) -> Result<(f32, i32), OperatorFault> {
     match T::TYPE {
         ElementType::Int16 => Ok((operand.symmetric_scale()?, 0)),
@@ -144,14 +144,6 @@ impl OutputRange {
     }
 }
 
-/// The scale and zero point of an operator's input or output; in 16 bits the zero point must be 0.
-pub(crate) fn activation_parameters<T: Integer>(operand: &Operand<'_>) -> Result<(f32, i32), OperatorFault> {
-    if T::MAX == i32::from(i16::MAX) {
-        return Ok((operand.symmetric_scale()?, 0));
-    }
-    operand.scale_and_zero_point()
-}
-
 /// How the factor `input scale * weight scale / output scale` is formed, and how it is applied to a sum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rescaling {
@@ -188,7 +180,7 @@ impl<T: Integer> Requantization<T> {
         output: &Operand<'_>,
         activation: Activation,
     ) -> Result<Self, OperatorFault> {
-        let (output_scale, _) = activation_parameters::<T>(output)?;
+        let (output_scale, _) = uniform::<T>(output)?;
         let real = |&weight_scale: &f32| {
             let product = match rescaling {
                 Rescaling::FixedPointOfSingleProduct => f64::from(input_scale * weight_scale),

@@ -1,8 +1,6 @@
 //! TRANSPOSE_CONV: the convolution whose windows lie on the output. Each pixel of the input is spread over the window of its
 //! position; where windows overlap, their contributions add up.
 
-use alloc::vec::Vec;
-
 use burnlite_tflite::{ElementType, TransposeConvOptions};
 use bytemuck::Zeroable;
 
@@ -77,8 +75,7 @@ impl TransposeConv {
 
 /// The height and width of the output, whose shape is an operand.
 fn output_size(node: &Node<'_>, batch: usize, channels: usize) -> Result<[usize; 2], OperatorFault> {
-    let shape = node.input(0)?.constant::<i32>()?;
-    let extents: Vec<usize> = shape.iter().map(|&extent| usize::try_from(extent).unwrap_or(0)).collect();
+    let extents = node.input(0)?.extents()?;
     match extents[..] {
         [found_batch, height, width, found_channels]
             if (found_batch, found_channels) == (batch, channels) =>

@@ -14,7 +14,7 @@ use crate::interpreter::Numerics;
 use crate::kernels::{Dot, Kernels};
 use crate::ops::activation::{clamp, float_range};
 use crate::ops::hybrid::{Hybrid, HybridLayer};
-use crate::ops::integer::{Accumulator, Integer, Requantization, Rescaling, activation_parameters};
+use crate::ops::integer::{Accumulator, Integer, Requantization, Rescaling, uniform};
 use crate::plan::{Kernel, Node, Operand, Planned};
 
 /// How products of inputs and weights are summed.
@@ -160,7 +160,7 @@ impl Weighted<'_, '_> {
     {
         let (input, weights) =
             (self.node.input(self.positions.input)?, self.node.input(self.positions.weights)?);
-        let (input_scale, input_zero_point) = activation_parameters::<T>(&input)?;
+        let (input_scale, input_zero_point) = uniform::<T>(&input)?;
         let weight_scales = weights.channel_scales(self.channels, self.dimension)?;
         let zero_points = (input_zero_point, self.weight_zero_point(&weights)?);
         let arithmetic =
