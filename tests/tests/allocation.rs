@@ -10,6 +10,9 @@ fn invoke_allocates_nothing() {
         let model = Model::from_bytes(&fixture.bytes).unwrap();
         let mut interpreter = Interpreter::new(&model).unwrap();
         for (index, input) in fixture.inputs.iter().enumerate() {
+            interpreter.resize_input(index, &input.shape()[1..]).unwrap();
+        }
+        for (index, input) in fixture.inputs.iter().enumerate() {
             for_each_type!(input, (shape, values) => {
                 interpreter.set_input(index, &values[..shape[1..].iter().product()]).unwrap();
             });

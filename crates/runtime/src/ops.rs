@@ -4,6 +4,7 @@
 
 pub(crate) mod activation;
 mod arithmetic;
+mod batch_matmul;
 mod binary;
 mod block;
 mod broadcast;
@@ -11,10 +12,12 @@ mod cast;
 mod comparison;
 mod conv;
 mod cumsum;
+mod depthwise;
 mod division;
 mod fully_connected;
 mod gather;
 mod generate;
+mod hybrid;
 mod index;
 pub(crate) mod integer;
 mod join;
@@ -32,6 +35,8 @@ mod slice;
 mod softmax;
 mod strided;
 mod table;
+mod transpose_conv;
+mod weighted;
 mod window;
 
 use burnlite_tflite::Op;
@@ -45,6 +50,8 @@ pub(crate) fn plan(node: &Node<'_>) -> Result<Planned, OperatorFault> {
         Op::Add(options) => arithmetic::plan_add(node, options),
         Op::ArgMax(options) => ordering::plan_arg_max(node, options),
         Op::ArgMin(options) => ordering::plan_arg_min(node, options),
+        Op::AveragePool2d(options) => pool::plan_average(node, options),
+        Op::BatchMatMul(options) => batch_matmul::plan(node, options),
         Op::BatchToSpaceNd => block::plan_batch_to_space(node),
         Op::BroadcastTo => layout::plan_broadcast(node),
         Op::Cast(_) => cast::plan(node),
@@ -52,6 +59,7 @@ pub(crate) fn plan(node: &Node<'_>) -> Result<Planned, OperatorFault> {
         Op::Conv2d(options) => conv::plan(node, options),
         Op::Cumsum(options) => cumsum::plan(node, options),
         Op::DepthToSpace(options) => block::plan_depth_to_space(node, options),
+        Op::DepthwiseConv2d(options) => depthwise::plan(node, options),
         Op::Dequantize => quantize::plan_dequantize(node),
         Op::Div(options) => division::plan_div(node, options),
         Op::EmbeddingLookup => gather::plan_embedding(node),
@@ -103,6 +111,7 @@ pub(crate) fn plan(node: &Node<'_>) -> Result<Planned, OperatorFault> {
         Op::Tile => layout::plan_tile(node),
         Op::TopKV2 => ordering::plan_top(node),
         Op::Transpose => layout::plan_transpose(node),
+        Op::TransposeConv(options) => transpose_conv::plan(node, options),
         Op::Unpack(options) => slice::plan_unpack(node, options),
         Op::Where => generate::plan_where(node),
         _ => Err(OperatorFault::Unknown),

@@ -91,6 +91,16 @@ impl<const N: usize> Broadcast<N> {
         self.run.steps
     }
 
+    /// The elements of the operands that make the result's element with the given index.
+    pub(crate) fn sources(&self, index: usize) -> [usize; N] {
+        let (row, place) = (index / self.run.extent, index % self.run.extent);
+        let mut sources = self.starts(row / self.rows.extent);
+        for (source, (row_step, step)) in sources.iter_mut().zip(self.rows.steps.iter().zip(self.run.steps)) {
+            *source += row % self.rows.extent * row_step + place * step;
+        }
+        sources
+    }
+
     /// Where the block of rows with the given index starts in each operand.
     fn starts(&self, index: usize) -> [usize; N] {
         let (mut rest, mut starts) = (index, [0; N]);
@@ -148,6 +158,8 @@ mod tests {
         let mut output = alloc::vec![(0, 0); shape.iter().product()];
         let broadcast = Broadcast::new([left, right], &shape);
         broadcast.map(&elements(left), &elements(right), &mut output, |a, b| (a, b));
+        let sources = (0..output.len()).map(|index| broadcast.sources(index).into());
+        assert_eq!(sources.collect::<Vec<(usize, usize)>>(), output);
         output
     }
 

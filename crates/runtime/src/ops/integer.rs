@@ -3,12 +3,14 @@
 
 use alloc::vec::Vec;
 use core::fmt::Debug;
+use core::marker::PhantomData;
 
 use burnlite_tflite::{Activation, Element, ElementType};
 
 use crate::error::OperatorFault;
-use crate::fixed_point::QuantizedMultiplier;
+use crate::fixed_point::{QuantizedMultiplier, round_half_away};
 use crate::ops::activation::integer_range;
+use crate::ops::weighted::OutputStage;
 use crate::plan::Operand;
 
 /// An integer that activations are made of.
@@ -89,7 +91,7 @@ impl Accumulator for i64 {
     }
 }
 
-/// The scale and zero point of an operand that operators calculate with elementwise; those of 16 bits must be symmetric.
+/// The scale and zero point of an operand that operators calculate with; those of 16 bits must be symmetric.
 pub(crate) fn uniform<T: Integer>(operand: &Operand<'_>) -> Result<(f32, i32), OperatorFault> {
     match T::TYPE {
         ElementType::Int16 => Ok((operand.symmetric_scale()?, 0)),
@@ -142,21 +144,73 @@ impl OutputRange {
     }
 }
 
-/// The multipliers of a convolution's channels: `input scale * weight scale / output scale`, in double precision from the
-/// left (`PopulateConvolutionQuantizationParams`).
-pub(crate) fn channel_multipliers<A: Accumulator>(
-    input_scale: f32,
-    weight_scales: &[f32],
-    output: &Operand<'_>,
-) -> Result<Vec<QuantizedMultiplier>, OperatorFault> {
-    let (output_scale, _) = output.scale_and_zero_point()?;
-    weight_scales
-        .iter()
-        .map(|&weight_scale| {
-            let real = f64::from(input_scale) * f64::from(weight_scale) / f64::from(output_scale);
-            multiplier::<A>(real, output)
+/// How the factor `input scale * weight scale / output scale` is formed, and how it is applied to a sum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rescaling {
+    /// Formed in double precision from the left, applied in fixed point (`PopulateConvolutionQuantizationParams`).
+    FixedPoint,
+    /// In fixed point, too, but with the product of the scales rounded to single precision: LiteRT's BATCH_MATMUL
+    /// (`GetQuantizedConvolutionMultipler`).
+    FixedPointOfSingleProduct,
+    /// Formed and applied in double precision, rounded half away from zero: LiteRT's FULLY_CONNECTED alone.
+    Double,
+}
+
+/// The end of every weighted operator: a sum of products, plus its channel's bias, rescaled to the output, plus the
+/// output's zero point, within bounds.
+#[derive(Debug)]
+pub(crate) struct Requantization<T> {
+    factors: Factors,
+    range: OutputRange,
+    output: PhantomData<T>,
+}
+
+/// The factor of each channel.
+#[derive(Debug)]
+enum Factors {
+    Double(Vec<f64>),
+    FixedPoint(Vec<QuantizedMultiplier>),
+}
+
+impl<T: Integer> Requantization<T> {
+    /// For sums of type `A`, with a weight scale for each channel.
+    pub(crate) fn new<A: Accumulator>(
+        rescaling: Rescaling,
+        (input_scale, weight_scales): (f32, &[f32]),
+        output: &Operand<'_>,
+        activation: Activation,
+    ) -> Result<Self, OperatorFault> {
+        let (output_scale, _) = uniform::<T>(output)?;
+        let real = |&weight_scale: &f32| {
+            let product = match rescaling {
+                Rescaling::FixedPointOfSingleProduct => f64::from(input_scale * weight_scale),
+                Rescaling::FixedPoint | Rescaling::Double => f64::from(input_scale) * f64::from(weight_scale),
+            };
+            product / f64::from(output_scale)
+        };
+        let real = weight_scales.iter().map(real);
+        let factors = match rescaling {
+            Rescaling::Double => Factors::Double(real.collect()),
+            _ => {
+                Factors::FixedPoint(real.map(|real| multiplier::<A>(real, output)).collect::<Result<_, _>>()?)
+            }
+        };
+        Ok(Self { factors, range: OutputRange::new::<T>(output, activation)?, output: PhantomData })
+    }
+}
+
+impl<T: Integer, A: Accumulator> OutputStage<A> for Requantization<T> {
+    type Output = T;
+
+    #[inline]
+    fn output(&self, channel: usize, sum: A, bias: &[A]) -> T {
+        let sum = bias.get(channel).map_or(sum, |&bias| sum.plus(bias));
+        self.range.output(match &self.factors {
+            Factors::Double(factors) => round_half_away(sum.to_f64() * factors[channel])
+                .clamp(i32::MIN.into(), i32::MAX.into()) as i32,
+            Factors::FixedPoint(multipliers) => sum.requantize(multipliers[channel]),
         })
-        .collect()
+    }
 }
 
 /// The multiplier nearest to `real`, if the accumulator's requantization is defined for it.
