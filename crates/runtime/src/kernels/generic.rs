@@ -1,5 +1,26 @@
 //! Portable kernels, written so that the compiler vectorizes them.
 
+use crate::kernels::pack::{PANEL, Pair};
+use crate::kernels::product::Sums;
+
+/// Sums of products of `ROWS` rows with the channels of a panel; they wrap.
+pub(super) fn tile<const ROWS: usize>(
+    rows: [&[Pair]; ROWS],
+    panel: &[[i8; 2 * PANEL]],
+    sums: &mut [Sums; ROWS],
+) {
+    for (row, sums) in rows.into_iter().zip(sums) {
+        *sums = [0; PANEL];
+        for (&[first, second], weights) in row.iter().zip(panel) {
+            let (first, second) = (i32::from(first), i32::from(second));
+            let (pairs, _) = weights.as_chunks::<2>();
+            for (sum, &[w0, w1]) in sums.iter_mut().zip(pairs) {
+                // At most 2^22 each: the sum of the two is exact.
+                *sum = sum.wrapping_add(first * i32::from(w0) + second * i32::from(w1));
+            }
+        }
+    }
+}
 /// Products of an `i16` and an `i8` whose sum always fits 32 bits: each is at most 2^22 in magnitude.
 const BLOCK: usize = 508;
 const _: () = assert!((BLOCK as i64) << 22 <= i32::MAX as i64);

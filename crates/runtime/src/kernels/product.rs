@@ -1,0 +1,345 @@
+//! Rows of activations times packed weights, requantized: the inner part of convolutions and dense layers.
+
+use alloc::vec::Vec;
+
+use crate::fixed_point::{QuantizedMultiplier, round_half_away};
+use crate::kernels::Engine;
+use crate::kernels::pack::{PANEL, PackedWeights, Pair, exact_pairs};
+use crate::kernels::scale::{Rule, Scaling};
+use crate::ops::integer::{Integer, OutputRange};
+
+/// The sums of a panel's channels.
+pub(crate) type Sums = [i32; PANEL];
+
+/// Rows that are multiplied together: with two vectors of sums each they leave room for weights in sixteen registers.
+pub(crate) const ROWS: usize = 4;
+
+/// What a product needs to know of its weights.
+pub(crate) struct Layer<'l> {
+    /// `[channels, depth]`.
+    pub(crate) weights: &'l [i8],
+    pub(crate) channels: usize,
+    pub(crate) depth: usize,
+    /// One for each channel, or none.
+    pub(crate) bias: Bias<'l>,
+    pub(crate) requantization: Requantization<'l>,
+    pub(crate) range: OutputRange,
+    /// No element of a row is larger in magnitude.
+    pub(crate) bound: i64,
+}
+
+/// Biases and the width of sums.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Bias<'l> {
+    /// 32-bit sums that wrap.
+    Narrow(&'l [i32]),
+    /// 64-bit sums.
+    Wide(&'l [i64]),
+}
+
+/// From sums to outputs, by channel.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Requantization<'l> {
+    /// The accumulator's rule in fixed point.
+    Fixed(&'l [QuantizedMultiplier]),
+    /// Double precision, rounded half away from zero.
+    HalfAway(&'l [f64]),
+}
+
+/// A layer's weights, packed, and the way of its sums to outputs.
+#[derive(Debug)]
+pub(crate) struct Product {
+    engine: Engine,
+    weights: PackedWeights,
+    ending: Ending,
+}
+
+/// What happens to the sums.
+#[derive(Debug)]
+enum Ending {
+    /// They stay in 32 bits: either they fit, or they wrap as they should.
+    Narrow(Scaling),
+    /// Blocks of pairs are summed in 32 bits, and the blocks in 64.
+    Wide { block: usize, bias: Vec<i64>, requantization: WideRequantization, range: OutputRange },
+}
+
+#[derive(Debug)]
+enum WideRequantization {
+    Fixed(Vec<QuantizedMultiplier>),
+    HalfAway(Vec<f64>),
+}
+
+impl Product {
+    /// Packs a layer.
+    pub(crate) fn new(engine: Engine, layer: &Layer<'_>) -> Self {
+        let weights = PackedWeights::new(layer.weights, layer.channels, layer.depth);
+        let ending = layer.narrow().map_or_else(|| layer.wide(), Ending::Narrow);
+        Self { engine, weights, ending }
+    }
+
+    /// Pairs of a row.
+    pub(crate) fn pairs(&self) -> usize {
+        self.weights.pairs
+    }
+
+    /// Bytes that the packed weights take.
+    pub(crate) fn packed_bytes(&self) -> usize {
+        self.weights.bytes()
+    }
+
+    /// The outputs of up to [`ROWS`] rows that lie one after the other, each of [`pairs`](Self::pairs) pairs; those of
+    /// row `i` start at `outputs[i * stride]`.
+    pub(crate) fn run<T: Integer>(&self, rows: &[Pair], outputs: &mut [T], stride: usize) {
+        let row = |index: usize| &rows[index * self.pairs()..][..self.pairs()];
+        match rows.len() / self.pairs().max(1) {
+            0 => {}
+            1 => self.tile([row(0)], outputs, stride),
+            2 => self.tile([row(0), row(1)], outputs, stride),
+            3 => self.tile([row(0), row(1), row(2)], outputs, stride),
+            _ => self.tile([row(0), row(1), row(2), row(3)], outputs, stride),
+        }
+    }
+
+    fn tile<T: Integer, const N: usize>(&self, rows: [&[Pair]; N], outputs: &mut [T], stride: usize) {
+        let mut sums = [[0; PANEL]; N];
+        for (panel, weights) in self.weights.panels().enumerate() {
+            let start = panel * PANEL;
+            let width = (self.weights.channels - start).min(PANEL);
+            let mut store = |row: usize, values: Sums| {
+                for (y, value) in outputs[row * stride + start..][..width].iter_mut().zip(values) {
+                    *y = T::saturating_from(value);
+                }
+            };
+            match &self.ending {
+                Ending::Narrow(scaling) => {
+                    self.engine.tile(rows, weights, &mut sums);
+                    for (row, sums) in sums.iter().enumerate() {
+                        store(row, self.engine.scale(sums, scaling, panel));
+                    }
+                }
+                Ending::Wide { block, .. } => {
+                    let mut wide = [[0i64; PANEL]; N];
+                    for (block, weights) in (0..).step_by(*block).zip(weights.chunks(*block)) {
+                        self.engine.tile(rows.map(|row| &row[block..][..weights.len()]), weights, &mut sums);
+                        for (wide, &sum) in wide.as_flattened_mut().iter_mut().zip(sums.as_flattened()) {
+                            *wide += i64::from(sum);
+                        }
+                    }
+                    for (row, sums) in wide.iter().enumerate() {
+                        store(row, core::array::from_fn(|lane| self.ending.wide(start + lane, sums[lane])));
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Ending {
+    /// A channel's output for its 64-bit sum.
+    fn wide(&self, channel: usize, sum: i64) -> i32 {
+        let Self::Wide { bias, requantization, range, .. } = self else { return 0 };
+        let sum = sum.wrapping_add(bias.get(channel).copied().unwrap_or_default());
+        let value = match requantization {
+            WideRequantization::Fixed(multipliers) => {
+                multipliers.get(channel).map_or(0, |multiplier| multiplier.apply_wide(sum))
+            }
+            WideRequantization::HalfAway(factors) => {
+                let value = round_half_away(sum as f64 * factors.get(channel).copied().unwrap_or_default());
+                value.clamp(i32::MIN.into(), i32::MAX.into()) as i32
+            }
+        };
+        range.output::<i32>(value)
+    }
+}
+
+impl Layer<'_> {
+    /// The ending in 32 bits, if no sum leaves them, or if they wrap.
+    fn narrow(&self) -> Option<Scaling> {
+        let bias = match self.bias {
+            Bias::Narrow(bias) => bias.to_vec(),
+            Bias::Wide(bias) => self.narrow_bias(bias)?,
+        };
+        let rule = match (self.requantization, self.bias) {
+            (Requantization::Fixed(multipliers), Bias::Narrow(_)) => Rule::fixed(multipliers),
+            (Requantization::Fixed(multipliers), Bias::Wide(_)) => Rule::half_up(multipliers)?,
+            (Requantization::HalfAway(factors), _) => Rule::half_away(factors),
+        };
+        Some(Scaling::new(rule, &bias, self.channels, self.range))
+    }
+
+    /// The ending in 64 bits.
+    fn wide(&self) -> Ending {
+        let requantization = match self.requantization {
+            Requantization::Fixed(multipliers) => WideRequantization::Fixed(multipliers.to_vec()),
+            Requantization::HalfAway(factors) => WideRequantization::HalfAway(factors.to_vec()),
+        };
+        let bias = match self.bias {
+            Bias::Narrow(bias) => bias.iter().map(|&bias| bias.into()).collect(),
+            Bias::Wide(bias) => bias.to_vec(),
+        };
+        let block = exact_pairs(self.weights, self.depth, self.bound);
+        Ending::Wide { block, bias, requantization, range: self.range }
+    }
+
+    /// The biases in 32 bits, if no channel's sum and bias can leave them, whatever the row.
+    fn narrow_bias(&self, bias: &[i64]) -> Option<Vec<i32>> {
+        let rows = self
+            .weights
+            .chunks_exact(self.depth.max(1))
+            .zip(bias.iter().copied().chain(core::iter::repeat(0)));
+        rows.map(|(row, bias)| {
+            let sum = row.iter().map(|w| i64::from(w.unsigned_abs())).sum::<i64>() * self.bound;
+            let reach = sum.checked_add(bias.checked_abs()?)?;
+            (reach <= i64::from(i32::MAX)).then_some(bias as i32)
+        })
+        .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::kernels::Kernels;
+    use crate::ops::integer::Accumulator;
+
+    /// A layer's data and rows for it.
+    #[derive(Debug, Clone)]
+    struct Case {
+        weights: Vec<i8>,
+        rows: Vec<i16>,
+        channels: usize,
+        depth: usize,
+        bias: Vec<i64>,
+        multipliers: Vec<QuantizedMultiplier>,
+    }
+
+    const RANGE: OutputRange = OutputRange { zero_point: 3, min: -32_000, max: 32_767 };
+
+    impl Case {
+        fn layer<'l>(&'l self, bias: Bias<'l>, requantization: Requantization<'l>) -> Layer<'l> {
+            let Self { channels, depth, .. } = *self;
+            Layer {
+                weights: &self.weights,
+                channels,
+                depth,
+                bias,
+                requantization,
+                range: RANGE,
+                bound: 1 << 15,
+            }
+        }
+
+        fn outputs(&self, engine: Engine, layer: &Layer<'_>) -> Vec<i16> {
+            let product = Product::new(engine, layer);
+            let mut outputs = vec![0; self.rows.len() / self.depth * self.channels];
+            let rows: Vec<&[i16]> = self.rows.chunks_exact(self.depth).collect();
+            for (rows, outputs) in rows.chunks(ROWS).zip(outputs.chunks_mut(ROWS * self.channels)) {
+                let mut pairs = vec![[0; 2]; rows.len() * product.pairs()];
+                for (row, pairs) in rows.iter().zip(pairs.chunks_exact_mut(product.pairs())) {
+                    pairs.as_flattened_mut()[..self.depth].copy_from_slice(row);
+                }
+                product.run(&pairs, outputs, self.channels);
+            }
+            outputs
+        }
+
+        /// Sum by sum, as the definition has it.
+        fn expected<A: Accumulator>(
+            &self,
+            bias: impl Fn(usize) -> A,
+            scale: impl Fn(usize, A) -> i32,
+        ) -> Vec<i16> {
+            let mut outputs = Vec::new();
+            for row in self.rows.chunks_exact(self.depth) {
+                for (channel, weights) in self.weights.chunks_exact(self.depth).enumerate() {
+                    let products = row.iter().zip(weights);
+                    let sum =
+                        products.fold(A::zeroed(), |sum, (&x, &w)| sum.plus_product(x.into(), w.into()));
+                    outputs.push(RANGE.output(scale(channel, sum.plus(bias(channel)))));
+                }
+            }
+            outputs
+        }
+
+        fn check(&self) -> Result<(), TestCaseError> {
+            let narrow_bias: Vec<i32> = self.bias.iter().map(|&bias| bias as i32).collect();
+            let factors: Vec<f64> = self
+                .multipliers
+                .iter()
+                .map(|m| f64::from(m.multiplier) * libm::scalbn(1.0, m.shift - 31))
+                .collect();
+            let fixed = Requantization::Fixed(&self.multipliers);
+            let away = |sum: f64, channel: usize| {
+                round_half_away(sum * factors[channel]).clamp(i32::MIN.into(), i32::MAX.into()) as i32
+            };
+            let wide = self.expected(|c| self.bias[c], |c, sum: i64| sum.requantize(self.multipliers[c]));
+            let narrow = self.expected(|c| narrow_bias[c], |c, sum: i32| sum.requantize(self.multipliers[c]));
+            let real = self.expected(|c| self.bias[c], |c, sum: i64| away(sum as f64, c));
+            for engine in Kernels::engines() {
+                let outputs = |bias, requantization| self.outputs(engine, &self.layer(bias, requantization));
+                prop_assert_eq!(&outputs(Bias::Wide(&self.bias), fixed), &wide, "{:?}, 64 bits", engine);
+                prop_assert_eq!(
+                    &outputs(Bias::Narrow(&narrow_bias), fixed),
+                    &narrow,
+                    "{:?}, 32 bits",
+                    engine
+                );
+                let away = outputs(Bias::Wide(&self.bias), Requantization::HalfAway(&factors));
+                prop_assert_eq!(&away, &real, "{:?}, double precision", engine);
+            }
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn extremes_of_every_depth_equal_the_definition() {
+        for depth in [1usize, 2, 3, 4, 5, 507, 508, 509, 1016, 4097] {
+            for channels in [1, 15, 16, 17] {
+                for (x, w) in [(i16::MIN, -128), (i16::MIN, 127), (i16::MAX, -128), (1, 1)] {
+                    let shift = -14 - depth.ilog2() as i32;
+                    let case = Case {
+                        weights: vec![w; channels * depth],
+                        rows: vec![x; 5 * depth],
+                        channels,
+                        depth,
+                        bias: (0..channels as i64).map(|channel| channel * 1_000_003 - 7).collect(),
+                        multipliers: vec![QuantizedMultiplier { multiplier: 0x5555_5555, shift }; channels],
+                    };
+                    case.check().unwrap();
+                }
+            }
+        }
+    }
+
+    fn cases() -> impl Strategy<Value = Case> {
+        (1usize..40, 1usize..70, 1usize..10).prop_flat_map(|(channels, depth, rows)| {
+            let multiplier = (1i32 << 30..=i32::MAX, -31i32..=7)
+                .prop_map(|(multiplier, shift)| QuantizedMultiplier { multiplier, shift });
+            (
+                proptest::collection::vec(any::<i8>(), channels * depth),
+                proptest::collection::vec(any::<i16>(), rows * depth),
+                proptest::collection::vec(-1_000_000_000i64..1_000_000_000, channels),
+                proptest::collection::vec(multiplier, channels),
+            )
+                .prop_map(move |(weights, rows, bias, multipliers)| Case {
+                    weights,
+                    rows,
+                    channels,
+                    depth,
+                    bias,
+                    multipliers,
+                })
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn random_layers_equal_the_definition(case in cases()) {
+            case.check()?;
+        }
+    }
+}

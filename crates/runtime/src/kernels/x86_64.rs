@@ -1,0 +1,178 @@
+//! Kernels for AVX2: sixteen channels are two vectors of 32-bit sums.
+
+use core::arch::x86_64::*;
+
+use crate::kernels::pack::{PANEL, Pair};
+use crate::kernels::product::Sums;
+use crate::kernels::scale::{FixedPanel, Rule, Scaling};
+
+cpufeatures::new!(avx2_detection, "avx2");
+
+/// Proof that this machine has AVX2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Avx2(());
+
+impl Avx2 {
+    /// The proof, if the machine has it.
+    pub(crate) fn new() -> Option<Self> {
+        avx2_detection::get().then_some(Self(()))
+    }
+
+    /// Sums of products of `ROWS` rows with the channels of a panel; they wrap.
+    #[inline]
+    pub(crate) fn tile<const ROWS: usize>(
+        self,
+        rows: [&[Pair]; ROWS],
+        panel: &[[i8; 2 * PANEL]],
+        sums: &mut [Sums; ROWS],
+    ) {
+        // SAFETY: `self` proves that the machine has AVX2.
+        unsafe { tile(rows, panel, sums) }
+    }
+
+    /// Sums to outputs, as [`Scaling::apply`] for each.
+    #[inline]
+    pub(crate) fn scale(self, sums: &Sums, scaling: &Scaling, panel: usize) -> Sums {
+        // SAFETY: `self` proves that the machine has AVX2.
+        unsafe { scale(sums, scaling, panel) }
+    }
+}
+
+#[target_feature(enable = "avx2")]
+fn tile<const ROWS: usize>(rows: [&[Pair]; ROWS], panel: &[[i8; 2 * PANEL]], sums: &mut [Sums; ROWS]) {
+    let rows = rows.map(|row| &row[..panel.len()]);
+    let mut low = [_mm256_setzero_si256(); ROWS];
+    let mut high = [_mm256_setzero_si256(); ROWS];
+    for (pair, weights) in panel.iter().enumerate() {
+        let (w_low, w_high) = widen(weights);
+        for row in 0..ROWS {
+            let x = _mm256_set1_epi32(bytemuck::cast(rows[row][pair]));
+            low[row] = _mm256_add_epi32(low[row], _mm256_madd_epi16(x, w_low));
+            high[row] = _mm256_add_epi32(high[row], _mm256_madd_epi16(x, w_high));
+        }
+    }
+    for row in 0..ROWS {
+        store(&mut sums[row], [low[row], high[row]]);
+    }
+}
+
+/// The weights of a panel's pair as 16-bit integers.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn widen(weights: &[i8; 2 * PANEL]) -> (__m256i, __m256i) {
+    let start = weights.as_ptr();
+    // SAFETY: both halves of 16 bytes lie within the 32 bytes of `weights`; the loads need no alignment.
+    let halves = unsafe { [_mm_loadu_si128(start.cast()), _mm_loadu_si128(start.add(16).cast())] };
+    (_mm256_cvtepi8_epi16(halves[0]), _mm256_cvtepi8_epi16(halves[1]))
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn store(sums: &mut Sums, values: [__m256i; 2]) {
+    let start = sums.as_mut_ptr();
+    // SAFETY: `sums` has 16 integers, eight for each of the two stores; they need no alignment.
+    unsafe {
+        _mm256_storeu_si256(start.cast(), values[0]);
+        _mm256_storeu_si256(start.add(8).cast(), values[1]);
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load(values: &[i32; 8]) -> __m256i {
+    // SAFETY: eight integers are read; the load needs no alignment.
+    unsafe { _mm256_loadu_si256(values.as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load_f64(values: &[f64; 4]) -> __m256d {
+    // SAFETY: four numbers are read; the load needs no alignment.
+    unsafe { _mm256_loadu_pd(values.as_ptr()) }
+}
+
+/// The two halves of sixteen integers.
+fn halves(values: &Sums) -> &[[i32; 8]] {
+    values.as_chunks().0
+}
+
+#[target_feature(enable = "avx2")]
+fn scale(sums: &Sums, scaling: &Scaling, panel: usize) -> Sums {
+    let (min, max) = (_mm256_set1_epi32(scaling.min), _mm256_set1_epi32(scaling.max));
+    let zero_point = _mm256_set1_epi32(scaling.zero_point);
+    let bias = halves(&scaling.bias[panel]);
+    let mut scaled = [_mm256_setzero_si256(); 2];
+    for (half, scaled) in scaled.iter_mut().enumerate() {
+        let sum = _mm256_add_epi32(load(&halves(sums)[half]), load(&bias[half]));
+        let eight = |values: &[f64; PANEL]| -> [f64; 8] { values.as_chunks().0[half] };
+        let value = match &scaling.rule {
+            Rule::Fixed(multipliers) => {
+                let FixedPanel { multiplier, left, right } = &multipliers[panel];
+                let [multiplier, left, right] = [multiplier, left, right].map(|lanes| halves(lanes)[half]);
+                fixed(sum, load(&multiplier), load(&left), load(&right))
+            }
+            Rule::HalfUp(factors) => real::<false>(sum, &eight(&factors[panel])),
+            Rule::HalfAway(factors) => real::<true>(sum, &eight(&factors[panel])),
+        };
+        // The bounds stand before the zero point, so that adding it cannot overflow.
+        *scaled = _mm256_add_epi32(_mm256_min_epi32(_mm256_max_epi32(value, min), max), zero_point);
+    }
+    let mut outputs = [0; PANEL];
+    store(&mut outputs, scaled);
+    outputs
+}
+
+/// `QuantizedMultiplier::apply`: a left shift, a product rounded half up to its high part, and a right shift rounded half
+/// away from zero.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn fixed(value: __m256i, multiplier: __m256i, left: __m256i, right: __m256i) -> __m256i {
+    let value = _mm256_sllv_epi32(value, left);
+    let rounding = _mm256_set1_epi64x(1 << 30);
+    let even = _mm256_add_epi64(_mm256_mul_epi32(value, multiplier), rounding);
+    let odd = _mm256_mul_epi32(_mm256_srli_epi64::<32>(value), _mm256_srli_epi64::<32>(multiplier));
+    let odd = _mm256_add_epi64(odd, rounding);
+    // Bits 31..63 of each product: for the odd ones they belong into the upper half.
+    let high = _mm256_blend_epi32::<0b1010_1010>(_mm256_srli_epi64::<31>(even), _mm256_slli_epi64::<1>(odd));
+    let one = _mm256_set1_epi32(1);
+    let mask = _mm256_sub_epi32(_mm256_sllv_epi32(one, right), one);
+    let remainder = _mm256_and_si256(high, mask);
+    // Comparisons give -1, which is subtracted for 1.
+    let negative = _mm256_cmpgt_epi32(_mm256_setzero_si256(), high);
+    let threshold = _mm256_sub_epi32(_mm256_srli_epi32::<1>(mask), negative);
+    let above = _mm256_cmpgt_epi32(remainder, threshold);
+    _mm256_sub_epi32(_mm256_srav_epi32(high, right), above)
+}
+
+/// The integers times factors in double precision, rounded half away from zero or half up.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn real<const HALF_AWAY: bool>(value: __m256i, factors: &[f64; 8]) -> __m256i {
+    let (quarters, _) = factors.as_chunks::<4>();
+    let low = _mm256_cvtepi32_pd(_mm256_castsi256_si128(value));
+    let high = _mm256_cvtepi32_pd(_mm256_extracti128_si256::<1>(value));
+    let low = round::<HALF_AWAY>(_mm256_mul_pd(low, load_f64(&quarters[0])));
+    let high = round::<HALF_AWAY>(_mm256_mul_pd(high, load_f64(&quarters[1])));
+    _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(low), high)
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn round<const HALF_AWAY: bool>(value: __m256d) -> __m128i {
+    const TO_ZERO: i32 = _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC;
+    const DOWN: i32 = _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC;
+    let half = _mm256_set1_pd(0.5);
+    let rounded = if HALF_AWAY {
+        // The fraction is exact, so a value next to a half is not rounded twice.
+        let whole = _mm256_round_pd::<TO_ZERO>(value);
+        let fraction = _mm256_sub_pd(value, whole);
+        let sign = _mm256_set1_pd(-0.0);
+        let is_half = _mm256_cmp_pd::<_CMP_GE_OQ>(_mm256_andnot_pd(sign, fraction), half);
+        let one = _mm256_or_pd(_mm256_and_pd(sign, value), _mm256_set1_pd(1.0));
+        _mm256_add_pd(whole, _mm256_and_pd(is_half, one))
+    } else {
+        _mm256_round_pd::<DOWN>(_mm256_add_pd(value, half))
+    };
+    let bound = |limit: i32| _mm256_set1_pd(limit.into());
+    _mm256_cvttpd_epi32(_mm256_min_pd(_mm256_max_pd(rounded, bound(i32::MIN)), bound(i32::MAX)))
+}
