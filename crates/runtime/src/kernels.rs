@@ -3,6 +3,7 @@
 //! The reference loops stay compiled on every machine and are the oracle
 //! of every kernel's tests.
 
+pub(crate) mod float;
 mod generic;
 pub(crate) mod pack;
 pub(crate) mod product;
@@ -13,6 +14,7 @@ mod x86_64;
 
 use core::fmt;
 
+use crate::kernels::float::FloatSums;
 use crate::kernels::pack::{PANEL, Pair};
 use crate::kernels::product::Sums;
 use crate::kernels::scale::Scaling;
@@ -84,6 +86,21 @@ impl Engine {
             Self::Generic => generic::tile(rows, panel, sums),
             #[cfg(target_arch = "x86_64")]
             Self::Avx2(avx2) => avx2.tile(rows, panel, sums),
+        }
+    }
+
+    /// Sums of products of `ROWS` rows of floats with the channels of a panel.
+    #[inline]
+    fn float_tile<const ROWS: usize>(
+        self,
+        rows: [&[f32]; ROWS],
+        panel: &[FloatSums],
+        sums: &mut [FloatSums; ROWS],
+    ) {
+        match self {
+            Self::Generic => generic::float_tile(rows, panel, sums),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(avx2) => avx2.float_tile(rows, panel, sums),
         }
     }
 

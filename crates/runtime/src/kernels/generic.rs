@@ -1,5 +1,6 @@
 //! Portable kernels, written so that the compiler vectorizes them.
 
+use crate::kernels::float::FloatSums;
 use crate::kernels::pack::{PANEL, Pair};
 use crate::kernels::product::Sums;
 
@@ -21,6 +22,23 @@ pub(super) fn tile<const ROWS: usize>(
         }
     }
 }
+/// Sums of products of `ROWS` rows of floats with the channels of a panel, added in the order of the taps: the same bits
+/// on every machine.
+pub(super) fn float_tile<const ROWS: usize>(
+    rows: [&[f32]; ROWS],
+    panel: &[FloatSums],
+    sums: &mut [FloatSums; ROWS],
+) {
+    for (row, sums) in rows.into_iter().zip(sums) {
+        *sums = [0.0; PANEL];
+        for (x, weights) in row.iter().zip(panel) {
+            for (sum, w) in sums.iter_mut().zip(weights) {
+                *sum += x * w;
+            }
+        }
+    }
+}
+
 /// Products of an `i16` and an `i8` whose sum always fits 32 bits: each is at most 2^22 in magnitude.
 const BLOCK: usize = 508;
 const _: () = assert!((BLOCK as i64) << 22 <= i32::MAX as i64);

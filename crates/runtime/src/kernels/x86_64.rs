@@ -1,21 +1,22 @@
-//! Kernels for AVX2: sixteen channels are two vectors of 32-bit sums.
+//! Kernels for AVX2 with fused multiply-add: sixteen channels are two vectors of 32-bit sums.
 
 use core::arch::x86_64::*;
 
+use crate::kernels::float::FloatSums;
 use crate::kernels::pack::{PANEL, Pair};
 use crate::kernels::product::Sums;
 use crate::kernels::scale::{FixedPanel, Rule, Scaling};
 
-cpufeatures::new!(avx2_detection, "avx2");
+cpufeatures::new!(detection, "avx2", "fma");
 
-/// Proof that this machine has AVX2.
+/// Proof that this machine has AVX2 and fused multiply-add.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Avx2(());
 
 impl Avx2 {
     /// The proof, if the machine has it.
     pub(crate) fn new() -> Option<Self> {
-        avx2_detection::get().then_some(Self(()))
+        detection::get().then_some(Self(()))
     }
 
     /// Sums of products of `ROWS` rows with the channels of a panel; they wrap.
@@ -28,6 +29,18 @@ impl Avx2 {
     ) {
         // SAFETY: `self` proves that the machine has AVX2.
         unsafe { tile(rows, panel, sums) }
+    }
+
+    /// Sums of products of `ROWS` rows of floats with the channels of a panel.
+    #[inline]
+    pub(crate) fn float_tile<const ROWS: usize>(
+        self,
+        rows: [&[f32]; ROWS],
+        panel: &[FloatSums],
+        sums: &mut [FloatSums; ROWS],
+    ) {
+        // SAFETY: `self` proves that the machine has AVX2 and fused multiply-add.
+        unsafe { float_tile(rows, panel, sums) }
     }
 
     /// Sums to outputs, as [`Scaling::apply`] for each.
@@ -54,6 +67,37 @@ fn tile<const ROWS: usize>(rows: [&[Pair]; ROWS], panel: &[[i8; 2 * PANEL]], sum
     for row in 0..ROWS {
         store(&mut sums[row], [low[row], high[row]]);
     }
+}
+
+#[target_feature(enable = "avx2,fma")]
+fn float_tile<const ROWS: usize>(rows: [&[f32]; ROWS], panel: &[FloatSums], sums: &mut [FloatSums; ROWS]) {
+    let rows = rows.map(|row| &row[..panel.len()]);
+    let mut low = [_mm256_setzero_ps(); ROWS];
+    let mut high = [_mm256_setzero_ps(); ROWS];
+    for (tap, weights) in panel.iter().enumerate() {
+        let (halves, _) = weights.as_chunks();
+        let (w_low, w_high) = (load_f32(&halves[0]), load_f32(&halves[1]));
+        for row in 0..ROWS {
+            let x = _mm256_set1_ps(rows[row][tap]);
+            low[row] = _mm256_fmadd_ps(x, w_low, low[row]);
+            high[row] = _mm256_fmadd_ps(x, w_high, high[row]);
+        }
+    }
+    for row in 0..ROWS {
+        let start = sums[row].as_mut_ptr();
+        // SAFETY: a row has 16 sums, eight for each of the two stores; they need no alignment.
+        unsafe {
+            _mm256_storeu_ps(start, low[row]);
+            _mm256_storeu_ps(start.add(8), high[row]);
+        }
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load_f32(values: &[f32; 8]) -> __m256 {
+    // SAFETY: eight numbers are read; the load needs no alignment.
+    unsafe { _mm256_loadu_ps(values.as_ptr()) }
 }
 
 /// The weights of a panel's pair as 16-bit integers.
