@@ -3,8 +3,10 @@
 //! The reference loops stay compiled on every machine and are the oracle
 //! of every kernel's tests.
 
+pub(crate) mod depthwise;
 pub(crate) mod float;
 mod generic;
+pub(crate) mod layer;
 pub(crate) mod pack;
 pub(crate) mod product;
 pub(crate) mod scale;
@@ -86,6 +88,16 @@ impl Engine {
             Self::Generic => generic::tile(rows, panel, sums),
             #[cfg(target_arch = "x86_64")]
             Self::Avx2(avx2) => avx2.tile(rows, panel, sums),
+        }
+    }
+
+    /// Sums of products of the taps of a panel's channels, `stride` elements apart, with their weights; they wrap.
+    #[inline]
+    fn depthwise(self, patch: &[i16], stride: usize, panel: &[[i8; 2 * PANEL]], sums: &mut Sums) {
+        match self {
+            Self::Generic => generic::depthwise(patch, stride, panel, sums),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(avx2) => avx2.depthwise(patch, stride, panel, sums),
         }
     }
 

@@ -22,6 +22,19 @@ pub(super) fn tile<const ROWS: usize>(
         }
     }
 }
+/// Sums of products of the taps of a panel's channels with their weights; they wrap.
+pub(super) fn depthwise(patch: &[i16], stride: usize, panel: &[[i8; 2 * PANEL]], sums: &mut Sums) {
+    *sums = [0; PANEL];
+    for (taps, weights) in patch.chunks(2 * stride).zip(panel) {
+        let (first, second) = (&taps[..PANEL], &taps[stride..][..PANEL]);
+        let (pairs, _) = weights.as_chunks::<2>();
+        for (channel, (sum, &[w0, w1])) in sums.iter_mut().zip(pairs).enumerate() {
+            let product = |x: i16, w: i8| i32::from(x) * i32::from(w);
+            *sum = sum.wrapping_add(product(first[channel], w0) + product(second[channel], w1));
+        }
+    }
+}
+
 /// Sums of products of `ROWS` rows of floats with the channels of a panel, added in the order of the taps: the same bits
 /// on every machine.
 pub(super) fn float_tile<const ROWS: usize>(

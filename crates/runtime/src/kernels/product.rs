@@ -1,50 +1,15 @@
 //! Rows of activations times packed weights, requantized: the inner part of convolutions and dense layers.
 
-use alloc::vec::Vec;
-
-use crate::fixed_point::{QuantizedMultiplier, round_half_away};
 use crate::kernels::Engine;
-use crate::kernels::pack::{PANEL, PackedWeights, Pair, exact_pairs};
-use crate::kernels::scale::{Rule, Scaling};
-use crate::ops::integer::{Integer, OutputRange};
+use crate::kernels::layer::{Ending, Layer};
+use crate::kernels::pack::{PANEL, PackedWeights, Pair};
+use crate::ops::integer::Integer;
 
 /// The sums of a panel's channels.
 pub(crate) type Sums = [i32; PANEL];
 
 /// Rows that are multiplied together: with two vectors of sums each they leave room for weights in sixteen registers.
 pub(crate) const ROWS: usize = 4;
-
-/// What a product needs to know of its weights.
-pub(crate) struct Layer<'l> {
-    /// `[channels, depth]`.
-    pub(crate) weights: &'l [i8],
-    pub(crate) channels: usize,
-    pub(crate) depth: usize,
-    /// One for each channel, or none.
-    pub(crate) bias: Bias<'l>,
-    pub(crate) requantization: Requantization<'l>,
-    pub(crate) range: OutputRange,
-    /// No element of a row is larger in magnitude.
-    pub(crate) bound: i64,
-}
-
-/// Biases and the width of sums.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Bias<'l> {
-    /// 32-bit sums that wrap.
-    Narrow(&'l [i32]),
-    /// 64-bit sums.
-    Wide(&'l [i64]),
-}
-
-/// From sums to outputs, by channel.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Requantization<'l> {
-    /// The accumulator's rule in fixed point.
-    Fixed(&'l [QuantizedMultiplier]),
-    /// Double precision, rounded half away from zero.
-    HalfAway(&'l [f64]),
-}
 
 /// A layer's weights, packed, and the way of its sums to outputs.
 #[derive(Debug)]
@@ -54,27 +19,11 @@ pub(crate) struct Product {
     ending: Ending,
 }
 
-/// What happens to the sums.
-#[derive(Debug)]
-enum Ending {
-    /// They stay in 32 bits: either they fit, or they wrap as they should.
-    Narrow(Scaling),
-    /// Blocks of pairs are summed in 32 bits, and the blocks in 64.
-    Wide { block: usize, bias: Vec<i64>, requantization: WideRequantization, range: OutputRange },
-}
-
-#[derive(Debug)]
-enum WideRequantization {
-    Fixed(Vec<QuantizedMultiplier>),
-    HalfAway(Vec<f64>),
-}
-
 impl Product {
-    /// Packs a layer.
+    /// Packs a layer whose weights are `[channels, depth]`.
     pub(crate) fn new(engine: Engine, layer: &Layer<'_>) -> Self {
         let weights = PackedWeights::new(layer.weights, layer.channels, layer.depth);
-        let ending = layer.narrow().map_or_else(|| layer.wide(), Ending::Narrow);
-        Self { engine, weights, ending }
+        Self { engine, weights, ending: Ending::new(layer) }
     }
 
     /// Pairs of a row.
@@ -93,118 +42,42 @@ impl Product {
         let row = |index: usize| &rows[index * self.pairs()..][..self.pairs()];
         match rows.len() / self.pairs().max(1) {
             0 => {}
-            1 => self.tile([row(0)], outputs, stride),
-            2 => self.tile([row(0), row(1)], outputs, stride),
-            3 => self.tile([row(0), row(1), row(2)], outputs, stride),
-            _ => self.tile([row(0), row(1), row(2), row(3)], outputs, stride),
+            1 => self.rows([row(0)], outputs, stride),
+            2 => self.rows([row(0), row(1)], outputs, stride),
+            3 => self.rows([row(0), row(1), row(2)], outputs, stride),
+            _ => self.rows([row(0), row(1), row(2), row(3)], outputs, stride),
         }
     }
 
-    fn tile<T: Integer, const N: usize>(&self, rows: [&[Pair]; N], outputs: &mut [T], stride: usize) {
-        let mut sums = [[0; PANEL]; N];
+    fn rows<T: Integer, const N: usize>(&self, rows: [&[Pair]; N], outputs: &mut [T], stride: usize) {
+        const { assert!(N <= ROWS) }
         for (panel, weights) in self.weights.panels().enumerate() {
+            let values = self.ending.outputs::<N>(self.engine, panel, self.pairs(), |block, sums| {
+                self.engine.tile(rows.map(|row| &row[block.clone()]), &weights[block.clone()], sums);
+            });
             let start = panel * PANEL;
             let width = (self.weights.channels - start).min(PANEL);
-            let mut store = |row: usize, values: Sums| {
+            for (row, values) in values.into_iter().enumerate() {
                 for (y, value) in outputs[row * stride + start..][..width].iter_mut().zip(values) {
                     *y = T::saturating_from(value);
                 }
-            };
-            match &self.ending {
-                Ending::Narrow(scaling) => {
-                    self.engine.tile(rows, weights, &mut sums);
-                    for (row, sums) in sums.iter().enumerate() {
-                        store(row, self.engine.scale(sums, scaling, panel));
-                    }
-                }
-                Ending::Wide { block, .. } => {
-                    let mut wide = [[0i64; PANEL]; N];
-                    for (block, weights) in (0..).step_by(*block).zip(weights.chunks(*block)) {
-                        self.engine.tile(rows.map(|row| &row[block..][..weights.len()]), weights, &mut sums);
-                        for (wide, &sum) in wide.as_flattened_mut().iter_mut().zip(sums.as_flattened()) {
-                            *wide += i64::from(sum);
-                        }
-                    }
-                    for (row, sums) in wide.iter().enumerate() {
-                        store(row, core::array::from_fn(|lane| self.ending.wide(start + lane, sums[lane])));
-                    }
-                }
             }
         }
-    }
-}
-
-impl Ending {
-    /// A channel's output for its 64-bit sum.
-    fn wide(&self, channel: usize, sum: i64) -> i32 {
-        let Self::Wide { bias, requantization, range, .. } = self else { return 0 };
-        let sum = sum.wrapping_add(bias.get(channel).copied().unwrap_or_default());
-        let value = match requantization {
-            WideRequantization::Fixed(multipliers) => {
-                multipliers.get(channel).map_or(0, |multiplier| multiplier.apply_wide(sum))
-            }
-            WideRequantization::HalfAway(factors) => {
-                let value = round_half_away(sum as f64 * factors.get(channel).copied().unwrap_or_default());
-                value.clamp(i32::MIN.into(), i32::MAX.into()) as i32
-            }
-        };
-        range.output::<i32>(value)
-    }
-}
-
-impl Layer<'_> {
-    /// The ending in 32 bits, if no sum leaves them, or if they wrap.
-    fn narrow(&self) -> Option<Scaling> {
-        let bias = match self.bias {
-            Bias::Narrow(bias) => bias.to_vec(),
-            Bias::Wide(bias) => self.narrow_bias(bias)?,
-        };
-        let rule = match (self.requantization, self.bias) {
-            (Requantization::Fixed(multipliers), Bias::Narrow(_)) => Rule::fixed(multipliers),
-            (Requantization::Fixed(multipliers), Bias::Wide(_)) => Rule::half_up(multipliers)?,
-            (Requantization::HalfAway(factors), _) => Rule::half_away(factors),
-        };
-        Some(Scaling::new(rule, &bias, self.channels, self.range))
-    }
-
-    /// The ending in 64 bits.
-    fn wide(&self) -> Ending {
-        let requantization = match self.requantization {
-            Requantization::Fixed(multipliers) => WideRequantization::Fixed(multipliers.to_vec()),
-            Requantization::HalfAway(factors) => WideRequantization::HalfAway(factors.to_vec()),
-        };
-        let bias = match self.bias {
-            Bias::Narrow(bias) => bias.iter().map(|&bias| bias.into()).collect(),
-            Bias::Wide(bias) => bias.to_vec(),
-        };
-        let block = exact_pairs(self.weights, self.depth, self.bound);
-        Ending::Wide { block, bias, requantization, range: self.range }
-    }
-
-    /// The biases in 32 bits, if no channel's sum and bias can leave them, whatever the row.
-    fn narrow_bias(&self, bias: &[i64]) -> Option<Vec<i32>> {
-        let rows = self
-            .weights
-            .chunks_exact(self.depth.max(1))
-            .zip(bias.iter().copied().chain(core::iter::repeat(0)));
-        rows.map(|(row, bias)| {
-            let sum = row.iter().map(|w| i64::from(w.unsigned_abs())).sum::<i64>() * self.bound;
-            let reach = sum.checked_add(bias.checked_abs()?)?;
-            (reach <= i64::from(i32::MAX)).then_some(bias as i32)
-        })
-        .collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use alloc::vec;
+    use alloc::vec::Vec;
 
     use proptest::prelude::*;
 
     use super::*;
+    use crate::fixed_point::{QuantizedMultiplier, round_half_away};
     use crate::kernels::Kernels;
-    use crate::ops::integer::Accumulator;
+    use crate::kernels::layer::{Bias, Requantization};
+    use crate::ops::integer::{Accumulator, OutputRange};
 
     /// A layer's data and rows for it.
     #[derive(Debug, Clone)]

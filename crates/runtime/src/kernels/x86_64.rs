@@ -31,6 +31,13 @@ impl Avx2 {
         unsafe { tile(rows, panel, sums) }
     }
 
+    /// Sums of products of the taps of a panel's channels with their weights; they wrap.
+    #[inline]
+    pub(crate) fn depthwise(self, patch: &[i16], stride: usize, panel: &[[i8; 2 * PANEL]], sums: &mut Sums) {
+        // SAFETY: `self` proves that the machine has AVX2.
+        unsafe { depthwise(patch, stride, panel, sums) }
+    }
+
     /// Sums of products of `ROWS` rows of floats with the channels of a panel.
     #[inline]
     pub(crate) fn float_tile<const ROWS: usize>(
@@ -67,6 +74,31 @@ fn tile<const ROWS: usize>(rows: [&[Pair]; ROWS], panel: &[[i8; 2 * PANEL]], sum
     for row in 0..ROWS {
         store(&mut sums[row], [low[row], high[row]]);
     }
+}
+
+#[target_feature(enable = "avx2")]
+fn depthwise(patch: &[i16], stride: usize, panel: &[[i8; 2 * PANEL]], sums: &mut Sums) {
+    let mut totals = [_mm256_setzero_si256(); 2];
+    for (pair, weights) in panel.iter().enumerate() {
+        let first = load_taps(&patch[2 * pair * stride..]);
+        let second = load_taps(&patch[(2 * pair + 1) * stride..]);
+        let (w_low, w_high) = widen(weights);
+        let x_low = _mm256_unpacklo_epi16(first, second);
+        let x_high = _mm256_unpackhi_epi16(first, second);
+        totals[0] = _mm256_add_epi32(totals[0], _mm256_madd_epi16(x_low, w_low));
+        totals[1] = _mm256_add_epi32(totals[1], _mm256_madd_epi16(x_high, w_high));
+    }
+    store(sums, totals);
+}
+
+/// A tap of sixteen channels, in the order 0..4, 8..12, 4..8, 12..16: interleaving two of them works on halves.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load_taps(taps: &[i16]) -> __m256i {
+    let taps = &taps[..PANEL];
+    // SAFETY: sixteen elements are read; the load needs no alignment.
+    let taps = unsafe { _mm256_loadu_si256(taps.as_ptr().cast()) };
+    _mm256_permute4x64_epi64::<0b11_01_10_00>(taps)
 }
 
 #[target_feature(enable = "avx2,fma")]
