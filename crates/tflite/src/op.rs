@@ -1,12 +1,16 @@
 //! The operators: one table that says everything the format knows about each.
 
+mod declare;
+mod version;
+
 use alloc::string::String;
 
+use crate::Error;
 use crate::builtin_names::builtin_name;
+use crate::op::declare::operators;
 use crate::options::*;
 use crate::schema::{Options, TableOffset};
 use crate::table::Table;
-use crate::{ElementType, Error, Tensor};
 
 /// What the format says about a kind of operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,108 +27,8 @@ pub struct OpInfo {
     pub min_outputs: usize,
     /// Most results.
     pub max_outputs: usize,
-    /// Lowest version of the operator with float32 (or other), int8 and int16 activations.
+    /// Lowest version of the operator with float32, int8 and int16 activations; 0 where reference kernels lack the type.
     pub versions: [i32; 3],
-}
-
-/// Declares [`Op`] from the table of operators:
-/// `Variant(Options = number in the options union) NAME = code, inputs min..=max -> outputs min..=max, versions`.
-macro_rules! operators {
-    ($(
-        $(#[$meta:meta])*
-        $variant:ident $(($options:ty = $union:literal))? $name:ident = $code:literal,
-        $min:literal..=$max:tt -> $min_outputs:literal..=$max_outputs:tt, $versions:expr;
-    )*) => {
-        /// A kind of operator with its options: one variant for each builtin operator that this crate knows.
-        #[derive(Debug, Clone, PartialEq)]
-        #[non_exhaustive]
-        pub enum Op {
-            $($(#[$meta])* $variant $(($options))?,)*
-            /// An operator whose options this crate does not read. It can be shown, but not written, quantized or run.
-            Unsupported {
-                /// Code in the file.
-                code: i32,
-                /// Name: the builtin operator's, or the custom operator's own.
-                name: String,
-            },
-        }
-
-        impl Op {
-            /// Every kind of operator that this crate knows, in the order of their codes in the file.
-            pub const TABLE: &[OpInfo] = &[$(OpInfo {
-                name: stringify!($name),
-                code: $code,
-                min_inputs: $min,
-                max_inputs: $max,
-                min_outputs: $min_outputs,
-                max_outputs: $max_outputs,
-                versions: $versions,
-            },)*];
-
-            /// What the format says about this kind; `None` for [`Op::Unsupported`].
-            pub fn info(&self) -> Option<&'static OpInfo> {
-                let code = self.code();
-                Self::TABLE.iter().find(|info| info.code == code && !matches!(self, Self::Unsupported { .. }))
-            }
-
-            /// The operator's code in the file (`BuiltinOperator` of the format).
-            pub fn code(&self) -> i32 {
-                match self {
-                    $(operators!(@pattern $variant $(($options))?) => $code,)*
-                    Self::Unsupported { code, .. } => *code,
-                }
-            }
-
-            /// The operator's name in capitals, for example `CONV_2D`; a custom operator's own name.
-            pub fn name(&self) -> &str {
-                match self {
-                    $(operators!(@pattern $variant $(($options))?) => stringify!($name),)*
-                    Self::Unsupported { name, .. } => name,
-                }
-            }
-
-            /// The operator of the given code with the options in the file.
-            pub(crate) fn read(code: i32, custom: &str, options: Option<(u8, Table<'_, '_>)>) -> Result<Self, Error> {
-                match code {
-                    $($code => operators!(@read $variant options, $(($options = $union))?),)*
-                    CUSTOM => Ok(Self::Unsupported { code, name: custom.into() }),
-                    _ => {
-                        let name = builtin_name(code)
-                            .map_or_else(|| alloc::format!("unknown operator {code}"), String::from);
-                        Ok(Self::Unsupported { code, name })
-                    }
-                }
-            }
-
-            /// The number in the options union and the options, where the operator has any.
-            pub(crate) fn write_options(
-                &self,
-                builder: &mut flatbuffers::FlatBufferBuilder<'_>,
-            ) -> Option<(u8, TableOffset)> {
-                match self {
-                    $(operators!(@bind $variant options $(($options))?) => {
-                        operators!(@write options, builder, $(($union))?)
-                    })*
-                    Self::Unsupported { .. } => None,
-                }
-            }
-        }
-    };
-    (@pattern $variant:ident) => { Self::$variant };
-    (@pattern $variant:ident ($options:ty)) => { Self::$variant(_) };
-    (@bind $variant:ident $bound:ident) => { Self::$variant };
-    (@bind $variant:ident $bound:ident ($options:ty)) => { Self::$variant($bound) };
-    (@read $variant:ident $table:ident,) => { Ok(Self::$variant) };
-    (@read $variant:ident $table:ident, ($options:ty = $union:literal)) => {
-        match $table {
-            Some(($union, table)) => Options::read(table).map(Self::$variant),
-            _ => Ok(Self::$variant(<$options>::default())),
-        }
-    };
-    (@write $bound:ident, $builder:ident,) => { None };
-    (@write $bound:ident, $builder:ident, ($union:literal)) => {
-        Some(($union, $bound.write($builder)))
-    };
 }
 
 /// Any number of operands or results.
@@ -144,20 +48,20 @@ operators! {
     /// 2-D convolution of each channel on its own: weights `[1, Kh, Kw, C * multiplier]`, bias `[C * multiplier]`.
     DepthwiseConv2d(DepthwiseConv2dOptions = 2) DEPTHWISE_CONV_2D = 4, 2..=3 -> 1..=1, [1, 3, 1];
     /// Channels laid out as blocks of pixels: `[N, H, W, C]` to `[N, H * block, W * block, C / block^2]`.
-    DepthToSpace(DepthToSpaceOptions = 94) DEPTH_TO_SPACE = 5, 1..=1 -> 1..=1, [1, 2, 2];
+    DepthToSpace(DepthToSpaceOptions = 94) DEPTH_TO_SPACE = 5, 1..=1 -> 1..=1, [1, 2, 0];
     /// Integers to floats: `scale * (q - zero_point)`.
     Dequantize DEQUANTIZE = 6, 1..=1 -> 1..=1, [1, 2, 3];
     /// Rows of the second operand, by the indices of the first.
     EmbeddingLookup EMBEDDING_LOOKUP = 7, 2..=2 -> 1..=1, [1, 1, 1];
     /// The largest integer not above each element.
-    Floor FLOOR = 8, 1..=1 -> 1..=1, [1, 1, 1];
+    Floor FLOOR = 8, 1..=1 -> 1..=1, [1, 0, 0];
     /// Matrix product with weights `[outputs, inputs]`, bias `[outputs]`.
     FullyConnected(FullyConnectedOptions = 8) FULLY_CONNECTED = 9, 2..=3 -> 1..=1, [1, 4, 1];
     /// Each row along the last dimension divided by its Euclidean length.
-    L2Normalization(L2NormOptions = 12) L2_NORMALIZATION = 11, 1..=1 -> 1..=1, [1, 2, 2];
+    L2Normalization(L2NormOptions = 12) L2_NORMALIZATION = 11, 1..=1 -> 1..=1, [1, 2, 0];
     /// Each element divided by a power of the squares around it in its row.
     LocalResponseNormalization(LocalResponseNormalizationOptions = 13)
-        LOCAL_RESPONSE_NORMALIZATION = 13, 1..=1 -> 1..=1, [1, 1, 1];
+        LOCAL_RESPONSE_NORMALIZATION = 13, 1..=1 -> 1..=1, [1, 0, 0];
     /// `1 / (1 + exp(-x))`.
     Logistic LOGISTIC = 14, 1..=1 -> 1..=1, [1, 2, 3];
     /// Maximum over windows of `[N, H, W, C]`.
@@ -167,7 +71,7 @@ operators! {
     /// `max(x, 0)`.
     Relu RELU = 19, 1..=1 -> 1..=1, [1, 2, 3];
     /// `clamp(x, -1, 1)`.
-    ReluN1To1 RELU_N1_TO_1 = 20, 1..=1 -> 1..=1, [1, 1, 1];
+    ReluN1To1 RELU_N1_TO_1 = 20, 1..=1 -> 1..=1, [1, 1, 0];
     /// `clamp(x, 0, 6)`.
     Relu6 RELU6 = 21, 1..=1 -> 1..=1, [1, 2, 3];
     /// The same elements in another shape; the shape is the second operand or an option.
@@ -177,9 +81,9 @@ operators! {
     /// `softmax(beta * x)` over the last dimension.
     Softmax(SoftmaxOptions = 9) SOFTMAX = 25, 1..=1 -> 1..=1, [1, 2, 3];
     /// Blocks of pixels laid out as channels: the inverse of DEPTH_TO_SPACE.
-    SpaceToDepth(SpaceToDepthOptions = 19) SPACE_TO_DEPTH = 26, 1..=1 -> 1..=1, [1, 2, 2];
+    SpaceToDepth(SpaceToDepthOptions = 19) SPACE_TO_DEPTH = 26, 1..=1 -> 1..=1, [1, 2, 0];
     /// A recurrent layer of rank-one filters, with a state: input, feature weights, time weights, bias, state.
-    Svdf(SvdfOptions = 6) SVDF = 27, 5..=5 -> 1..=1, [1, 3, 3];
+    Svdf(SvdfOptions = 6) SVDF = 27, 5..=5 -> 1..=1, [1, 3, 0];
     /// Hyperbolic tangent.
     Tanh TANH = 28, 1..=1 -> 1..=1, [1, 2, 3];
     /// Zeros around the operand: the second operand is `[dimensions, 2]`, before and behind.
@@ -197,7 +101,7 @@ operators! {
     /// Difference, elementwise with broadcasting.
     Sub(SubOptions = 28) SUB = 41, 2..=2 -> 1..=1, [1, 2, 5];
     /// Quotient, elementwise with broadcasting.
-    Div(DivOptions = 29) DIV = 42, 2..=2 -> 1..=1, [1, 2, 2];
+    Div(DivOptions = 29) DIV = 42, 2..=2 -> 1..=1, [1, 0, 0];
     /// Dimensions of extent 1 dropped.
     Squeeze(SqueezeOptions = 30) SQUEEZE = 43, 1..=1 -> 1..=1, [1, 1, 1];
     /// A recurrent layer over a sequence, with output and cell state among its 20 or 24 operands.
@@ -212,7 +116,7 @@ operators! {
     /// Equal parts of the second operand along the dimension that the first names.
     Split(SplitOptions = 35) SPLIT = 49, 2..=2 -> 1..=MANY, [1, 2, 4];
     /// `log(softmax(x))` over the last dimension.
-    LogSoftmax LOG_SOFTMAX = 50, 1..=1 -> 1..=1, [1, 2, 2];
+    LogSoftmax LOG_SOFTMAX = 50, 1..=1 -> 1..=1, [1, 2, 0];
     /// Elements as another type; quantization plays no part.
     Cast(CastOptions = 37) CAST = 53, 1..=1 -> 1..=1, [1, 3, 1];
     /// `x`, or `alpha * x` where `x` is negative; alpha is the second operand, broadcast.
@@ -220,7 +124,7 @@ operators! {
     /// The larger of two elements, with broadcasting.
     Maximum MAXIMUM = 55, 2..=2 -> 1..=1, [1, 2, 4];
     /// Index of the largest element along the dimension that the second operand names.
-    ArgMax(ArgMaxOptions = 40) ARG_MAX = 56, 2..=2 -> 1..=1, [1, 2, 2];
+    ArgMax(ArgMaxOptions = 40) ARG_MAX = 56, 2..=2 -> 1..=1, [1, 2, 0];
     /// The smaller of two elements, with broadcasting.
     Minimum MINIMUM = 57, 2..=2 -> 1..=1, [1, 2, 4];
     /// Whether `a < b`, with broadcasting.
@@ -240,7 +144,7 @@ operators! {
     /// A part of the operand: `begin` and `size` of each dimension are further operands.
     Slice SLICE = 65, 3..=3 -> 1..=1, [1, 2, 4];
     /// Sine.
-    Sin SIN = 66, 1..=1 -> 1..=1, [1, 1, 1];
+    Sin SIN = 66, 1..=1 -> 1..=1, [1, 0, 0];
     /// The gradient of a convolution: output shape, weights `[O, Kh, Kw, C]`, input `[N, H, W, C]`, bias `[O]`.
     TransposeConv(TransposeConvOptions = 49) TRANSPOSE_CONV = 67, 3..=4 -> 1..=1, [1, 2, 2];
     /// The operand repeated along each dimension, as often as the second operand says.
@@ -262,21 +166,21 @@ operators! {
     /// The operand's shape as integers.
     Shape(ShapeOptions = 55) SHAPE = 77, 1..=1 -> 1..=1, [1, 1, 1];
     /// `a^b`, with broadcasting.
-    Pow POW = 78, 2..=2 -> 1..=1, [1, 1, 1];
+    Pow POW = 78, 2..=2 -> 1..=1, [1, 0, 0];
     /// Index of the smallest element along the dimension that the second operand names.
-    ArgMin(ArgMinOptions = 57) ARG_MIN = 79, 2..=2 -> 1..=1, [1, 2, 2];
+    ArgMin(ArgMinOptions = 57) ARG_MIN = 79, 2..=2 -> 1..=1, [1, 2, 0];
     /// Maximum over the dimensions that the second operand lists.
     ReduceMax(ReducerOptions = 27) REDUCE_MAX = 82, 2..=2 -> 1..=1, [1, 2, 3];
     /// Operands of the same shape stacked along a new dimension.
     Pack(PackOptions = 59) PACK = 83, 1..=MANY -> 1..=1, [1, 2, 3];
     /// Whether either is true, with broadcasting.
-    LogicalOr LOGICAL_OR = 84, 2..=2 -> 1..=1, [1, 1, 1];
+    LogicalOr LOGICAL_OR = 84, 2..=2 -> 1..=1, [0, 0, 0];
     /// Vectors that are `on` at the index and `off` elsewhere; operands: indices, depth, on, off.
     OneHot(OneHotOptions = 61) ONE_HOT = 85, 4..=4 -> 1..=1, [1, 1, 1];
     /// Whether both are true, with broadcasting.
-    LogicalAnd LOGICAL_AND = 86, 2..=2 -> 1..=1, [1, 1, 1];
+    LogicalAnd LOGICAL_AND = 86, 2..=2 -> 1..=1, [0, 0, 0];
     /// Whether it is false.
-    LogicalNot LOGICAL_NOT = 87, 1..=1 -> 1..=1, [1, 1, 1];
+    LogicalNot LOGICAL_NOT = 87, 1..=1 -> 1..=1, [0, 0, 0];
     /// The slices along a dimension, each without it.
     Unpack(UnpackOptions = 64) UNPACK = 88, 1..=1 -> 1..=MANY, [1, 2, 4];
     /// Minimum over the dimensions that the second operand lists.
@@ -284,19 +188,19 @@ operators! {
     /// `floor(a / b)`, with broadcasting.
     FloorDiv FLOOR_DIV = 90, 2..=2 -> 1..=1, [2, 3, 3];
     /// `x * x`.
-    Square SQUARE = 92, 1..=1 -> 1..=1, [1, 1, 1];
+    Square SQUARE = 92, 1..=1 -> 1..=1, [1, 0, 0];
     /// The second operand's value in the shape that the first says.
     Fill FILL = 94, 2..=2 -> 1..=1, [1, 2, 3];
     /// `a - b * floor(a / b)`, with broadcasting.
     FloorMod FLOOR_MOD = 95, 2..=2 -> 1..=1, [1, 2, 2];
     /// Numbers from `start` below `limit`, `delta` apart.
-    Range RANGE = 96, 3..=3 -> 1..=1, [1, 1, 1];
+    Range RANGE = 96, 3..=3 -> 1..=1, [1, 0, 0];
     /// An image of another size, each pixel the nearest one's; the second operand is `[height, width]`.
     ResizeNearestNeighbor(ResizeNearestNeighborOptions = 74) RESIZE_NEAREST_NEIGHBOR = 97, 2..=2 -> 1..=1, [1, 2, 4];
     /// `x`, or `alpha * x` where `x` is negative.
     LeakyRelu(LeakyReluOptions = 75) LEAKY_RELU = 98, 1..=1 -> 1..=1, [1, 1, 2];
     /// `(a - b)^2`, with broadcasting.
-    SquaredDifference SQUARED_DIFFERENCE = 99, 2..=2 -> 1..=1, [1, 2, 2];
+    SquaredDifference SQUARED_DIFFERENCE = 99, 2..=2 -> 1..=1, [1, 2, 0];
     /// The operand mirrored around its borders: the second operand is `[dimensions, 2]`, before and behind.
     MirrorPad(MirrorPadOptions = 77) MIRROR_PAD = 100, 2..=2 -> 1..=1, [1, 2, 3];
     /// `|x|`.
@@ -304,23 +208,23 @@ operators! {
     /// Parts of the first operand of the extents in the second, along the dimension that the third names.
     SplitV(SplitVOptions = 79) SPLIT_V = 102, 3..=3 -> 1..=MANY, [1, 2, 1];
     /// The smallest integer not below each element.
-    Ceil CEIL = 104, 1..=1 -> 1..=1, [1, 1, 1];
+    Ceil CEIL = 104, 1..=1 -> 1..=1, [1, 0, 0];
     /// The operand backwards along the dimension that the second lists.
     ReverseV2 REVERSE_V2 = 105, 2..=2 -> 1..=1, [1, 3, 1];
     /// Slices of the first operand at the positions that the rows of the second name.
     GatherNd GATHER_ND = 107, 2..=2 -> 1..=1, [1, 1, 3];
     /// Cosine.
-    Cos COS = 108, 1..=1 -> 1..=1, [1, 1, 1];
+    Cos COS = 108, 1..=1 -> 1..=1, [1, 0, 0];
     /// Positions of the true elements, a row each.
-    Where WHERE = 109, 1..=1 -> 1..=1, [1, 1, 1];
+    Where WHERE = 109, 1..=1 -> 1..=1, [0, 0, 0];
     /// `x`, or `e^x - 1` where `x` is negative.
-    Elu ELU = 111, 1..=1 -> 1..=1, [1, 1, 1];
+    Elu ELU = 111, 1..=1 -> 1..=1, [1, 1, 0];
     /// Floats to integers, or integers to integers of another scale.
-    Quantize QUANTIZE = 114, 1..=1 -> 1..=1, [1, 1, 2];
+    Quantize QUANTIZE = 114, 1..=1 -> 1..=1, [0, 1, 2];
     /// The nearest integer, of two the even one.
-    Round ROUND = 116, 1..=1 -> 1..=1, [1, 1, 1];
+    Round ROUND = 116, 1..=1 -> 1..=1, [1, 0, 0];
     /// `x * clamp(x + 3, 0, 6) / 6`.
-    HardSwish HARD_SWISH = 117, 1..=1 -> 1..=1, [1, 1, 1];
+    HardSwish HARD_SWISH = 117, 1..=1 -> 1..=1, [1, 1, 0];
     /// Zeros of the shape in the third operand, with the second's slices added at the positions of the first's rows.
     ScatterNd SCATTER_ND = 122, 3..=3 -> 1..=1, [1, 1, 1];
     /// The second operand's element where the first's is true, else the third's, with broadcasting.
@@ -328,9 +232,9 @@ operators! {
     /// Matrix products of the last two dimensions, batches broadcast.
     BatchMatMul(BatchMatMulOptions = 101) BATCH_MATMUL = 126, 2..=2 -> 1..=1, [1, 2, 3];
     /// Running sums along the dimension that the second operand names.
-    Cumsum(CumsumOptions = 102) CUMSUM = 128, 2..=2 -> 1..=1, [1, 1, 1];
+    Cumsum(CumsumOptions = 102) CUMSUM = 128, 2..=2 -> 1..=1, [1, 0, 0];
     /// Runs another graph of the model before the first invocation, to set variables up.
-    CallOnce(CallOnceOptions = 103) CALL_ONCE = 129, 0..=0 -> 0..=0, [1, 1, 1];
+    CallOnce(CallOnceOptions = 103) CALL_ONCE = 129, 0..=0 -> 0..=0, [0, 0, 0];
     /// The operand repeated to the shape in the second.
     BroadcastTo BROADCAST_TO = 130, 2..=2 -> 1..=1, [2, 3, 3];
     /// The variable of the given name.
@@ -342,69 +246,12 @@ operators! {
     /// `x * Φ(x)`, Φ the normal distribution's.
     Gelu(GeluOptions = 116) GELU = 150, 1..=1 -> 1..=1, [1, 2, 1];
     /// `clamp(x, 0, 1)`.
-    Relu0To1 RELU_0_TO_1 = 152, 1..=1 -> 1..=1, [1, 1, 1];
-}
-
-impl Op {
-    /// The lowest version of the operator that says what these operands need; 1 for [`Op::Unsupported`].
-    ///
-    /// A runtime refuses a file whose operators have a higher version than it knows, so the lowest one that is right is
-    /// written. The numbers are the official converter's (`op_version.cc`).
-    pub fn version(&self, inputs: &[Option<&Tensor<'_>>], outputs: &[&Tensor<'_>]) -> i32 {
-        let Some(info) = self.info() else { return 1 };
-        let activations = [inputs.first().copied().flatten(), outputs.first().copied()];
-        let any =
-            |element_type| activations.iter().flatten().any(|tensor| tensor.element_type == element_type);
-        let [float, int8, int16] = info.versions;
-        let by_type = match () {
-            () if any(ElementType::Int16) => int16,
-            () if any(ElementType::Int8) => int8,
-            () => float,
-        };
-        by_type.max(self.version_of_options(inputs, outputs))
-    }
-
-    /// `quantized_bias_type` changes what is computed only where it says `Int32`; older runtimes may ignore `Int64`.
-    fn version_of_options(&self, inputs: &[Option<&Tensor<'_>>], outputs: &[&Tensor<'_>]) -> i32 {
-        let quantized = |tensor: Option<&Tensor<'_>>| {
-            tensor.is_some_and(|tensor| matches!(tensor.element_type, ElementType::Int8 | ElementType::Int16))
-        };
-        match self {
-            Self::Conv2d(options) if options.quantized_bias_type == ElementType::Int32 => 8,
-            Self::Conv2d(_) if quantized(inputs.first().copied().flatten()) && is_grouped(inputs) => 6,
-            Self::FullyConnected(options) if options.quantized_bias_type == ElementType::Int32 => 11,
-            Self::FullyConnected(_) if inputs.get(2).copied().flatten().is_none() => 6,
-            Self::FullyConnected(options) if options.keep_num_dims => 5,
-            Self::Quantize | Self::Dequantize => {
-                let is_per_channel = [inputs.first().copied().flatten(), outputs.first().copied()]
-                    .into_iter()
-                    .flatten()
-                    .any(|tensor| tensor.quantization.as_ref().is_some_and(|q| q.is_per_channel()));
-                match (self, is_per_channel) {
-                    (Self::Quantize, true) => 3,
-                    (Self::Dequantize, true) => 5,
-                    _ => 1,
-                }
-            }
-            _ => 1,
-        }
-    }
-}
-
-/// Whether the weights of a convolution see fewer channels than the input has.
-fn is_grouped(inputs: &[Option<&Tensor<'_>>]) -> bool {
-    let channels = |index: usize| inputs.get(index).copied().flatten().and_then(|tensor| tensor.shape.last());
-    channels(0) != channels(1)
+    Relu0To1 RELU_0_TO_1 = 152, 1..=1 -> 1..=1, [1, 1, 0];
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Quantization;
-
-    fn tensor(element_type: ElementType) -> Tensor<'static> {
-        Tensor::new("", element_type, [1, 4])
-    }
 
     #[test]
     fn the_table_has_the_names_of_the_format() {
@@ -412,28 +259,5 @@ mod tests {
             assert_eq!(builtin_name(info.code), Some(info.name));
         }
         assert!(Op::TABLE.is_sorted_by_key(|info| info.code));
-    }
-
-    #[test]
-    fn versions_follow_the_activations() {
-        let (float, int16) = (tensor(ElementType::Float32), tensor(ElementType::Int16));
-        let version = |op: Op, input: &Tensor<'_>, output: &Tensor<'_>| op.version(&[Some(input)], &[output]);
-        assert_eq!(version(Op::Quantize, &float, &int16), 2);
-        assert_eq!(version(Op::Dequantize, &int16, &float), 3);
-        assert_eq!(version(Op::MaxPool2d(Pool2dOptions::default()), &float, &float), 1);
-        let channels = tensor(ElementType::Int8).quantized(Quantization::per_channel([1.0; 4].into(), 1));
-        assert_eq!(version(Op::Dequantize, &channels, &float), 5);
-    }
-
-    #[test]
-    fn versions_follow_the_options() {
-        let tensors = [tensor(ElementType::Int16), tensor(ElementType::Int8), tensor(ElementType::Int64)];
-        let [x, weights, bias] = &tensors;
-        let options = FullyConnectedOptions { quantized_bias_type: ElementType::Int32, ..Default::default() };
-        let version =
-            |options, bias| Op::FullyConnected(options).version(&[Some(x), Some(weights), bias], &[x]);
-        assert_eq!(version(options, Some(bias)), 11);
-        assert_eq!(version(FullyConnectedOptions::default(), Some(bias)), 1);
-        assert_eq!(version(FullyConnectedOptions::default(), None), 6);
     }
 }
