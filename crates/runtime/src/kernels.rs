@@ -157,8 +157,8 @@ impl fmt::Display for Kernels {
 }
 
 /// The sum of products of a row of the input with a row of the weights, each less its zero point.
-pub(crate) trait Dot<T, A> {
-    fn dot(&self, row: &[T], weights: &[i8], zero_points: (i32, i32)) -> A;
+pub(crate) trait Dot<T, A, W = i8> {
+    fn dot(&self, row: &[T], weights: &[W], zero_points: (i32, i32)) -> A;
 }
 
 impl Dot<i8, i32> for Kernels {
@@ -189,15 +189,21 @@ impl Dot<i16, i32> for Kernels {
     }
 }
 
+impl Dot<i16, i64, i16> for Kernels {
+    fn dot(&self, row: &[i16], weights: &[i16], zero_points: (i32, i32)) -> i64 {
+        reference_dot(row, weights, zero_points)
+    }
+}
+
 /// The definition.
-fn reference_dot<T: Integer, A: Accumulator>(
+fn reference_dot<T: Integer, A: Accumulator, W: Integer>(
     row: &[T],
-    weights: &[i8],
+    weights: &[W],
     (input_zero, weight_zero): (i32, i32),
 ) -> A {
-    row.iter().zip(weights).fold(A::zeroed(), |sum, (&x, &w)| {
-        sum.plus_product(x.into() - input_zero, i32::from(w) - weight_zero)
-    })
+    row.iter()
+        .zip(weights)
+        .fold(A::zeroed(), |sum, (&x, &w)| sum.plus_product(x.into() - input_zero, w.into() - weight_zero))
 }
 
 #[cfg(test)]

@@ -3,8 +3,11 @@
 //! The plain loops are the definition: every fast kernel is tested against them.
 
 pub(crate) mod activation;
+mod batch_matmul;
 mod conv;
+mod depthwise;
 mod fully_connected;
+mod hybrid;
 pub(crate) mod integer;
 mod pack;
 mod pool;
@@ -13,6 +16,8 @@ mod shape;
 mod softmax;
 mod strided;
 mod table;
+mod transpose_conv;
+mod weighted;
 mod window;
 
 use burnlite_tflite::Op;
@@ -23,7 +28,10 @@ use crate::plan::{Node, Planned};
 /// Derives the operator's parameters and the shapes of its results, and chooses its kernel.
 pub(crate) fn plan(node: &Node<'_>) -> Result<Planned, OperatorFault> {
     match &node.operator.op {
+        Op::AveragePool2d(options) => pool::plan_average(node, options),
+        Op::BatchMatMul(options) => batch_matmul::plan(node, options),
         Op::Conv2d(options) => conv::plan(node, options),
+        Op::DepthwiseConv2d(options) => depthwise::plan(node, options),
         Op::Dequantize => quantize::plan_dequantize(node),
         Op::FullyConnected(options) => fully_connected::plan(node, options),
         Op::MaxPool2d(options) => pool::plan_max(node, options),
@@ -35,6 +43,7 @@ pub(crate) fn plan(node: &Node<'_>) -> Result<Planned, OperatorFault> {
         Op::Softmax(options) => softmax::plan(node, options),
         Op::StridedSlice(options) => strided::plan_slice(node, options),
         Op::Transpose => strided::plan_transpose(node),
+        Op::TransposeConv(options) => transpose_conv::plan(node, options),
         _ => Err(OperatorFault::Unknown),
     }
 }

@@ -7,7 +7,7 @@ use core::fmt::Debug;
 use burnlite_tflite::{Activation, Element};
 
 use crate::error::OperatorFault;
-use crate::fixed_point::QuantizedMultiplier;
+use crate::fixed_point::{QuantizedMultiplier, round_half_away};
 use crate::ops::activation::integer_range;
 use crate::plan::Operand;
 
@@ -113,21 +113,77 @@ impl OutputRange {
     }
 }
 
-/// The multipliers of a convolution's channels: `input scale * weight scale / output scale`, in double precision from the
-/// left (`PopulateConvolutionQuantizationParams`).
-pub(crate) fn channel_multipliers<A: Accumulator>(
-    input_scale: f32,
-    weight_scales: &[f32],
-    output: &Operand<'_>,
-) -> Result<Vec<QuantizedMultiplier>, OperatorFault> {
-    let (output_scale, _) = output.scale_and_zero_point()?;
-    weight_scales
-        .iter()
-        .map(|&weight_scale| {
-            let real = f64::from(input_scale) * f64::from(weight_scale) / f64::from(output_scale);
-            multiplier::<A>(real, output)
+/// The scale and zero point of an operator's input or output; in 16 bits the zero point must be 0.
+pub(crate) fn activation_parameters<T: Integer>(operand: &Operand<'_>) -> Result<(f32, i32), OperatorFault> {
+    if T::MAX == i32::from(i16::MAX) {
+        return Ok((operand.symmetric_scale()?, 0));
+    }
+    operand.scale_and_zero_point()
+}
+
+/// How the factor `input scale * weight scale / output scale` is formed, and how it is applied to a sum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rescaling {
+    /// Formed in double precision from the left, applied in fixed point (`PopulateConvolutionQuantizationParams`).
+    FixedPoint,
+    /// In fixed point, too, but with the product of the scales rounded to single precision
+    /// (`GetQuantizedConvolutionMultipler`).
+    FixedPointOfSingleProduct,
+    /// Formed and applied in double precision, rounded half away from zero: LiteRT's FULLY_CONNECTED alone.
+    Double,
+}
+
+/// The end of every weighted operator: a sum of products, plus its channel's bias, rescaled to the output, plus the
+/// output's zero point, within bounds.
+#[derive(Debug)]
+pub(crate) struct OutputStage {
+    factors: Factors,
+    range: OutputRange,
+}
+
+/// The factor of each channel.
+#[derive(Debug)]
+enum Factors {
+    Double(Vec<f64>),
+    FixedPoint(Vec<QuantizedMultiplier>),
+}
+
+impl OutputStage {
+    /// For sums of type `A` that become outputs of type `T`, with a weight scale for each channel.
+    pub(crate) fn new<T: Integer, A: Accumulator>(
+        rescaling: Rescaling,
+        (input_scale, weight_scales): (f32, &[f32]),
+        output: &Operand<'_>,
+        activation: Activation,
+    ) -> Result<Self, OperatorFault> {
+        let (output_scale, _) = activation_parameters::<T>(output)?;
+        let real = |&weight_scale: &f32| {
+            let product = match rescaling {
+                Rescaling::FixedPointOfSingleProduct => f64::from(input_scale * weight_scale),
+                Rescaling::FixedPoint | Rescaling::Double => f64::from(input_scale) * f64::from(weight_scale),
+            };
+            product / f64::from(output_scale)
+        };
+        let real = weight_scales.iter().map(real);
+        let factors = match rescaling {
+            Rescaling::Double => Factors::Double(real.collect()),
+            _ => {
+                Factors::FixedPoint(real.map(|real| multiplier::<A>(real, output)).collect::<Result<_, _>>()?)
+            }
+        };
+        Ok(Self { factors, range: OutputRange::new::<T>(output, activation)? })
+    }
+
+    /// The output for a sum of the given channel; without a bias nothing is added.
+    #[inline]
+    pub(crate) fn output<T: Integer, A: Accumulator>(&self, channel: usize, sum: A, bias: &[A]) -> T {
+        let sum = bias.get(channel).map_or(sum, |&bias| sum.plus(bias));
+        self.range.output(match &self.factors {
+            Factors::Double(factors) => round_half_away(sum.to_f64() * factors[channel])
+                .clamp(i32::MIN.into(), i32::MAX.into()) as i32,
+            Factors::FixedPoint(multipliers) => sum.requantize(multipliers[channel]),
         })
-        .collect()
+    }
 }
 
 /// The multiplier nearest to `real`, if the accumulator's requantization is defined for it.

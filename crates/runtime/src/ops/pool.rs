@@ -1,4 +1,4 @@
-//! MAX_POOL_2D: the maximum over windows of an image.
+//! MAX_POOL_2D and AVERAGE_POOL_2D: the maximum and the mean over windows of an image.
 
 use core::marker::PhantomData;
 
@@ -20,32 +20,50 @@ struct Geometry {
     channels: usize,
 }
 
+/// What becomes of the values under a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pooling {
+    Max,
+    Average,
+}
+
+/// MAX_POOL_2D.
 pub(crate) fn plan_max(node: &Node<'_>, options: &Pool2dOptions) -> Result<Planned, OperatorFault> {
-    let (input, output) = (node.input(0)?, node.output(0)?);
+    plan(node, options, Pooling::Max)
+}
+
+/// AVERAGE_POOL_2D.
+pub(crate) fn plan_average(node: &Node<'_>, options: &Pool2dOptions) -> Result<Planned, OperatorFault> {
+    plan(node, options, Pooling::Average)
+}
+
+fn plan(node: &Node<'_>, options: &Pool2dOptions, pooling: Pooling) -> Result<Planned, OperatorFault> {
     let geometry = Geometry::new(node, options)?;
-    match (input.element_type(), output.element_type()) {
+    match (node.input(0)?.element_type(), node.output(0)?.element_type()) {
         (ElementType::Float32, ElementType::Float32) => {
             let range = float_range(options.activation)?;
-            Ok(Planned::new(geometry.output_shape(), FloatMaxPool { geometry, range }))
+            Ok(Planned::new(geometry.output_shape(), FloatPool { geometry, pooling, range }))
         }
-        (ElementType::Int8, ElementType::Int8) => integer::<i8>(node, options, geometry),
-        (ElementType::Int16, ElementType::Int16) => integer::<i16>(node, options, geometry),
+        (ElementType::Int8, ElementType::Int8) => integer::<i8>(node, options, geometry, pooling),
+        (ElementType::Int16, ElementType::Int16) => integer::<i16>(node, options, geometry, pooling),
         _ => Err(node.types_fault()),
     }
 }
 
-/// Integers are compared as they are: nothing is rescaled, so both sides must be quantized alike.
+/// Integers are compared and averaged as they are: nothing is rescaled, so both sides must be quantized alike.
 fn integer<T: Integer>(
     node: &Node<'_>,
     options: &Pool2dOptions,
     geometry: Geometry,
+    pooling: Pooling,
 ) -> Result<Planned, OperatorFault> {
     let (input, output) = (node.input(0)?, node.output(0)?);
     if input.scale_and_zero_point()? != output.scale_and_zero_point()? {
         return Err(output.unusable("it differs from the input's, and pooling does not rescale"));
     }
     let range = OutputRange::new::<T>(&output, options.activation)?;
-    Ok(Planned::new(geometry.output_shape(), IntegerMaxPool::<T> { geometry, range, element: PhantomData }))
+    let kernel = IntegerPool::<T> { geometry, pooling, range, element: PhantomData };
+    Ok(Planned::new(geometry.output_shape(), kernel))
 }
 
 impl Geometry {
@@ -70,13 +88,14 @@ impl Geometry {
         [self.batch, self.rows.output, self.columns.output, self.channels]
     }
 
-    /// Folds each window with `larger`, from `smallest`; calls `output` with each result, in order.
-    fn for_each_maximum<T: Element>(
+    /// Folds the values under each window, from `start`; calls `output` with each result, in order, and with the number of
+    /// values, which leaves out those beyond the image.
+    fn fold_windows<T: Element, S: Copy>(
         &self,
         input: &[T],
-        smallest: T,
-        larger: impl Fn(T, T) -> T,
-        mut output: impl FnMut(T),
+        start: S,
+        add: impl Fn(S, T) -> S,
+        mut output: impl FnMut(S, usize),
     ) {
         if self.channels == 0 {
             return;
@@ -86,16 +105,16 @@ impl Geometry {
                 for column in 0..self.columns.output {
                     let (rows, columns) = (self.rows.taps_inside(row), self.columns.taps_inside(column));
                     for channel in 0..self.channels {
-                        let mut largest = smallest;
+                        let mut folded = start;
                         for tap_row in rows.clone() {
                             let pixel_row = image * self.rows.input + self.rows.pixel(row, tap_row);
                             for tap_column in columns.clone() {
                                 let pixel =
                                     pixel_row * self.columns.input + self.columns.pixel(column, tap_column);
-                                largest = larger(largest, input[pixel * self.channels + channel]);
+                                folded = add(folded, input[pixel * self.channels + channel]);
                             }
                         }
-                        output(largest);
+                        output(folded, rows.len() * columns.len());
                     }
                 }
             }
@@ -104,36 +123,81 @@ impl Geometry {
 }
 
 #[derive(Debug)]
-struct FloatMaxPool {
+struct FloatPool {
     geometry: Geometry,
+    pooling: Pooling,
     range: (f32, f32),
 }
 
-impl Kernel for FloatMaxPool {
+impl Kernel for FloatPool {
     fn run(&self, inputs: &Inputs<'_>, [output, ..]: &mut Writable<'_>) -> Result<(), OperatorFault> {
+        let input = inputs.get::<f32>(0);
         let mut outputs = elements_mut::<f32>(output).iter_mut();
+        let mut write = |value| outputs.next().into_iter().for_each(|y| *y = clamp(value, self.range));
         let larger = |a: f32, b: f32| if a < b { b } else { a };
-        self.geometry.for_each_maximum(inputs.get(0), f32::MIN, larger, |largest| {
-            outputs.next().into_iter().for_each(|y| *y = clamp(largest, self.range));
-        });
+        match self.pooling {
+            Pooling::Max => {
+                self.geometry.fold_windows(input, f32::MIN, larger, |largest, _| write(largest));
+            }
+            Pooling::Average => {
+                let average = |sum: f32, count: usize| write(sum / count as f32);
+                self.geometry.fold_windows(input, 0.0, |sum, x| sum + x, average);
+            }
+        }
         Ok(())
     }
 }
 
 #[derive(Debug)]
-struct IntegerMaxPool<T> {
+struct IntegerPool<T> {
     geometry: Geometry,
+    pooling: Pooling,
     range: OutputRange,
     element: PhantomData<T>,
 }
 
-impl<T: Integer> Kernel for IntegerMaxPool<T> {
+impl<T: Integer> Kernel for IntegerPool<T> {
     fn run(&self, inputs: &Inputs<'_>, [output, ..]: &mut Writable<'_>) -> Result<(), OperatorFault> {
+        let input = inputs.get::<T>(0);
         let mut outputs = elements_mut::<T>(output).iter_mut();
-        self.geometry.for_each_maximum(inputs.get(0), T::saturating_from(T::MIN), T::max, |largest: T| {
-            let value = largest.into().clamp(self.range.min, self.range.max);
-            outputs.next().into_iter().for_each(|y| *y = T::saturating_from(value));
-        });
+        let mut write = |value: i32| {
+            let value = T::saturating_from(value.clamp(self.range.min, self.range.max));
+            outputs.next().into_iter().for_each(|y| *y = value);
+        };
+        match self.pooling {
+            Pooling::Max => {
+                self.geometry.fold_windows(
+                    input,
+                    T::MIN,
+                    |a, b: T| a.max(b.into()),
+                    |largest, _| write(largest),
+                );
+            }
+            Pooling::Average => {
+                let add = |sum: i64, x: T| sum + i64::from(x.into());
+                self.geometry.fold_windows(input, 0, add, |sum, count| write(average(sum, count)));
+            }
+        }
         Ok(())
+    }
+}
+
+/// The average of `count` integers, zero points included, rounded half away from zero (`integer_ops/pooling.h`).
+fn average(sum: i64, count: usize) -> i32 {
+    let count = (count as i64).max(1);
+    let half = if sum > 0 { count / 2 } else { -(count / 2) };
+    ((sum + half) / count) as i32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn averages_round_half_away_from_zero() {
+        assert_eq!([3, 5, -3, -5, 1, -1, 0].map(|sum| average(sum, 2)), [2, 3, -2, -3, 1, -1, 0]);
+        assert_eq!([4, 5, -4, -5].map(|sum| average(sum, 3)), [1, 2, -1, -2]);
+        let pixels = 1 << 20;
+        assert_eq!(average(i64::from(i16::MIN) << 20, pixels), i16::MIN.into());
     }
 }

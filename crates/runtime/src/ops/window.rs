@@ -71,6 +71,21 @@ impl Windows {
     pub(crate) fn pixel(&self, index: usize, tap: usize) -> usize {
         index * self.stride + tap * self.dilation - self.before
     }
+
+    /// The windows with a tap on `pixel`, where neighbouring taps see neighbouring pixels.
+    #[inline]
+    pub(crate) fn windows_over(&self, pixel: usize) -> Range<usize> {
+        let last_tap_first = (pixel + self.before + 1).saturating_sub(self.taps);
+        let first = last_tap_first.div_ceil(self.stride);
+        let end = ((pixel + self.before) / self.stride + 1).min(self.output);
+        first.min(end)..end
+    }
+
+    /// The tap of window `index` that lies on `pixel`; the window is [over](Self::windows_over) it.
+    #[inline]
+    pub(crate) fn tap(&self, index: usize, pixel: usize) -> usize {
+        pixel + self.before - index * self.stride
+    }
 }
 
 #[cfg(test)]
@@ -120,6 +135,21 @@ mod tests {
                 for tap in inside {
                     prop_assert_eq!(windows.pixel(index, tap) as i64, position(tap));
                 }
+            }
+        }
+
+        #[test]
+        fn windows_over_a_pixel_are_those_with_a_tap_on_it(
+            input in 1usize..40, taps in 1usize..8, stride in 1i32..4, same: bool
+        ) {
+            let padding = if same { Padding::Same } else { Padding::Valid };
+            let Ok(windows) = Windows::new(input, taps, steps(stride, 1, padding)) else { return Ok(()) };
+            for pixel in 0..input {
+                let tap = |index| windows.taps_inside(index).find(|&tap| windows.pixel(index, tap) == pixel);
+                let expected: Vec<_> =
+                    (0..windows.output).filter_map(|index| Some((index, tap(index)?))).collect();
+                let over = windows.windows_over(pixel).map(|index| (index, windows.tap(index, pixel)));
+                prop_assert_eq!(over.collect::<Vec<_>>(), expected);
             }
         }
     }

@@ -83,6 +83,11 @@ impl<'p> Operand<'p> {
         Ok(bytemuck::pod_collect_to_vec(bytes))
     }
 
+    /// Whether each slice along a dimension has a scale of its own.
+    pub(crate) fn is_per_channel(&self) -> bool {
+        self.tensor.quantization.as_ref().is_some_and(|quantization| quantization.is_per_channel())
+    }
+
     /// The scale and zero point of a tensor with one of each; the scale is finite and positive, the zero point lies in
     /// the element type's range.
     pub(crate) fn scale_and_zero_point(&self) -> Result<(f32, i32), OperatorFault> {

@@ -1,0 +1,161 @@
+//! Hybrid layers ("dynamic range"): the weights are int8, inputs and outputs float. Each sample of the input is quantized
+//! when the layer runs, so that the products are those of integers.
+
+use alloc::vec::Vec;
+use core::marker::PhantomData;
+
+use crate::error::OperatorFault;
+use crate::fixed_point::{round_half_away, round_half_away_f32};
+use crate::frame::{Inputs, Writable, elements_mut};
+use crate::kernels::Kernels;
+use crate::ops::activation::{clamp, float_range};
+use crate::ops::weighted::{Integers, Layer, Positions, Weighted};
+use crate::plan::{Kernel, Planned};
+
+/// The range that a sample's integers cover.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum InputQuantization {
+    /// As far below as above zero, in 255 steps.
+    Symmetric,
+    /// From the smallest to the greatest value and zero, in 256 steps.
+    Asymmetric,
+}
+
+impl InputQuantization {
+    /// Quantizes a sample; gives its scale and zero point.
+    pub(crate) fn quantize(self, sample: &[f32], output: &mut [i8]) -> (f32, i32) {
+        let least = sample.iter().fold(0f32, |least, &x| least.min(x));
+        let greatest = sample.iter().fold(0f32, |greatest, &x| greatest.max(x));
+        if least == greatest {
+            output.fill(0);
+            return (1.0, 0);
+        }
+        match self {
+            Self::Symmetric => symmetric(sample, greatest.max(-least), output),
+            Self::Asymmetric => asymmetric(sample, (least.into(), greatest.into()), output),
+        }
+    }
+}
+
+/// `portable_tensor_utils.cc`, `PortableSymmetricQuantizeFloats`.
+fn symmetric(sample: &[f32], range: f32, output: &mut [i8]) -> (f32, i32) {
+    let inverse = 127.0 / range;
+    for (q, &x) in output.iter_mut().zip(sample) {
+        *q = round_half_away_f32(x * inverse).clamp(-127, 127) as i8;
+    }
+    (range / 127.0, 0)
+}
+
+/// `portable_tensor_utils.cc`, `PortableAsymmetricQuantizeFloats`: the zero point is derived from the end of the range that
+/// gives it with the smaller error.
+fn asymmetric(sample: &[f32], (least, greatest): (f64, f64), output: &mut [i8]) -> (f32, i32) {
+    let (min, max) = (f64::from(i8::MIN), f64::from(i8::MAX));
+    let scale = (greatest - least) / (max - min);
+    let (below, above) = (least / scale, greatest / scale);
+    let zero_point = if below.abs() - min < above.abs() + max { min - below } else { max - above };
+    let zero_point = round_half_away(zero_point.clamp(min, max)) as i32;
+    let scale = scale as f32;
+    let inverse = if scale == 0.0 { 0.0 } else { 1.0 / scale };
+    for (q, &x) in output.iter_mut().zip(sample) {
+        *q = round_half_away_f32(zero_point as f32 + x * inverse).clamp(-128, 127) as i8;
+    }
+    (scale, zero_point)
+}
+
+/// A layer of int8 weights that quantizes its input.
+#[derive(Debug)]
+pub(crate) struct HybridLayer<L> {
+    layer: L,
+    positions: Positions,
+    quantization: InputQuantization,
+    /// Of each channel.
+    weight_scales: Vec<f32>,
+    range: (f32, f32),
+    kernels: Kernels,
+}
+
+impl<L: Layer> HybridLayer<L> {
+    pub(crate) fn planned(
+        operator: &Weighted<'_, '_>,
+        quantization: InputQuantization,
+        layer: L,
+        shape: &[usize],
+    ) -> Result<Planned, OperatorFault> {
+        let weights = operator.node.input(operator.positions.weights)?;
+        weights.require_zero_points_of_zero()?;
+        let scratch_bytes = [layer.scratch_bytes::<Integers<i8, i32>>(), layer.samples().elements].into();
+        let kernel = Self {
+            layer,
+            positions: operator.positions,
+            quantization,
+            weight_scales: weights.channel_scales(operator.channels, operator.dimension)?,
+            range: float_range(operator.activation)?,
+            kernels: operator.node.options.kernels,
+        };
+        Ok(Planned { scratch_bytes, ..Planned::new(shape, kernel) })
+    }
+}
+
+impl<L: Layer> Kernel for HybridLayer<L> {
+    fn run(
+        &self,
+        inputs: &Inputs<'_>,
+        [output, scratch, quantized, ..]: &mut Writable<'_>,
+    ) -> Result<(), OperatorFault> {
+        if output.is_empty() {
+            return Ok(());
+        }
+        let Positions { input, weights, bias } = self.positions;
+        let (weights, bias) = (inputs.get(weights), inputs.get::<f32>(bias));
+        let mut outputs = elements_mut::<f32>(output).iter_mut();
+        let quantized = elements_mut::<i8>(quantized);
+        for sample in self.layer.samples().of(inputs.get::<f32>(input)) {
+            let (scale, zero_point) = self.quantization.quantize(sample, quantized);
+            let arithmetic = Integers::<i8, i32> {
+                zero_points: (zero_point, 0),
+                kernels: self.kernels,
+                types: PhantomData,
+            };
+            self.layer.for_each_sum(&arithmetic, quantized, weights, scratch, |channel, sum| {
+                let bias = bias.get(channel).copied().unwrap_or_default();
+                let sum = sum as f32 * (scale * self.weight_scales[channel]);
+                outputs.next().into_iter().for_each(|y| *y = clamp(sum + bias, self.range));
+            });
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zeros_stay_zeros_whatever_the_range() {
+        for quantization in [InputQuantization::Symmetric, InputQuantization::Asymmetric] {
+            let mut output = [1; 3];
+            assert_eq!(quantization.quantize(&[0.0, -0.0, 0.0], &mut output), (1.0, 0));
+            assert_eq!(output, [0; 3]);
+        }
+        let mut output = [0; 2];
+        let (_, zero_point) = InputQuantization::Asymmetric.quantize(&[0.0, -3.0], &mut output);
+        assert_eq!((zero_point, output), (127, [127, -128]));
+    }
+
+    #[test]
+    fn one_sign_takes_half_of_the_symmetric_and_all_of_the_asymmetric_range() {
+        let sample = [0.0, 1.0, 2.0];
+        let mut output = [0; 3];
+        InputQuantization::Symmetric.quantize(&sample, &mut output);
+        assert_eq!(output, [0, 64, 127]);
+        assert_eq!(InputQuantization::Asymmetric.quantize(&sample, &mut output), (2.0 / 255.0, -128));
+        assert_eq!(output, [-128, 0, 127]);
+    }
+
+    #[test]
+    fn values_so_small_that_their_scale_is_zero_are_the_zero_point() {
+        let mut output = [0; 2];
+        let (scale, zero_point) = InputQuantization::Asymmetric.quantize(&[0.0, 1e-45], &mut output);
+        assert_eq!((scale, zero_point, output), (0.0, -128, [-128, -128]));
+    }
+}
