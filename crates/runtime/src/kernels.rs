@@ -6,7 +6,7 @@
 pub(crate) mod depthwise;
 pub(crate) mod float;
 mod generic;
-pub(crate) mod layer;
+pub(crate) mod matrix;
 pub(crate) mod pack;
 pub(crate) mod product;
 pub(crate) mod scale;

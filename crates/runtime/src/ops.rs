@@ -16,6 +16,7 @@ mod shape;
 mod softmax;
 mod strided;
 mod table;
+mod tiled;
 mod transpose_conv;
 mod weighted;
 mod window;

@@ -1,7 +1,7 @@
 //! Depthwise convolution: the taps of each channel times the channel's own weights, requantized.
 
 use crate::kernels::Engine;
-use crate::kernels::layer::{Ending, Layer};
+use crate::kernels::matrix::{Ending, Matrix};
 use crate::kernels::pack::{PANEL, PackedWeights};
 use crate::ops::integer::Integer;
 
@@ -15,9 +15,9 @@ pub(crate) struct Depthwise {
 
 impl Depthwise {
     /// Packs a layer whose weights are `[channels, taps]`.
-    pub(crate) fn new(engine: Engine, layer: &Layer<'_>) -> Self {
-        let weights = PackedWeights::new(layer.weights, layer.channels, layer.depth);
-        Self { engine, weights, ending: Ending::new(layer) }
+    pub(crate) fn new(engine: Engine, matrix: &Matrix<'_>) -> Self {
+        let weights = PackedWeights::new(matrix.weights, matrix.channels, matrix.depth);
+        Self { engine, weights, ending: Ending::new(matrix) }
     }
 
     /// Bytes that the packed weights take.
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
     use crate::fixed_point::QuantizedMultiplier;
     use crate::kernels::Kernels;
-    use crate::kernels::layer::{Bias, Requantization};
+    use crate::kernels::matrix::{Bias, Requantization};
     use crate::ops::integer::{Accumulator, OutputRange};
 
     const RANGE: OutputRange = OutputRange { zero_point: 0, min: -32_768, max: 32_767 };
@@ -87,7 +87,7 @@ mod tests {
                     RANGE.output(sum.requantize(multipliers[channel]))
                 })
                 .collect();
-            let layer = Layer {
+            let layer = Matrix {
                 weights,
                 channels,
                 depth: taps,

@@ -1,7 +1,7 @@
 //! Rows of activations times packed weights, requantized: the inner part of convolutions and dense layers.
 
 use crate::kernels::Engine;
-use crate::kernels::layer::{Ending, Layer};
+use crate::kernels::matrix::{Ending, Matrix};
 use crate::kernels::pack::{PANEL, PackedWeights, Pair};
 use crate::ops::integer::Integer;
 
@@ -21,9 +21,9 @@ pub(crate) struct Product {
 
 impl Product {
     /// Packs a layer whose weights are `[channels, depth]`.
-    pub(crate) fn new(engine: Engine, layer: &Layer<'_>) -> Self {
-        let weights = PackedWeights::new(layer.weights, layer.channels, layer.depth);
-        Self { engine, weights, ending: Ending::new(layer) }
+    pub(crate) fn new(engine: Engine, matrix: &Matrix<'_>) -> Self {
+        let weights = PackedWeights::new(matrix.weights, matrix.channels, matrix.depth);
+        Self { engine, weights, ending: Ending::new(matrix) }
     }
 
     /// Pairs of a row.
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
     use crate::fixed_point::{QuantizedMultiplier, round_half_away};
     use crate::kernels::Kernels;
-    use crate::kernels::layer::{Bias, Requantization};
+    use crate::kernels::matrix::{Bias, Requantization};
     use crate::ops::integer::{Accumulator, OutputRange};
 
     /// A layer's data and rows for it.
@@ -93,9 +93,9 @@ mod tests {
     const RANGE: OutputRange = OutputRange { zero_point: 3, min: -32_000, max: 32_767 };
 
     impl Case {
-        fn layer<'l>(&'l self, bias: Bias<'l>, requantization: Requantization<'l>) -> Layer<'l> {
+        fn layer<'l>(&'l self, bias: Bias<'l>, requantization: Requantization<'l>) -> Matrix<'l> {
             let Self { channels, depth, .. } = *self;
-            Layer {
+            Matrix {
                 weights: &self.weights,
                 channels,
                 depth,
@@ -106,7 +106,7 @@ mod tests {
             }
         }
 
-        fn outputs(&self, engine: Engine, layer: &Layer<'_>) -> Vec<i16> {
+        fn outputs(&self, engine: Engine, matrix: &Matrix<'_>) -> Vec<i16> {
             let product = Product::new(engine, layer);
             let mut outputs = vec![0; self.rows.len() / self.depth * self.channels];
             let rows: Vec<&[i16]> = self.rows.chunks_exact(self.depth).collect();

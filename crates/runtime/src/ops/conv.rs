@@ -7,7 +7,7 @@ use crate::error::OperatorFault;
 use crate::frame::elements_mut;
 use crate::ops::hybrid::InputQuantization;
 use crate::ops::integer::Rescaling;
-use crate::ops::weighted::{Arithmetic, Layer, Positions, Samples, Weighted, has_narrow_sums};
+use crate::ops::weighted::{Arithmetic, Layer, Positions, Rows, Samples, Weighted, has_narrow_sums};
 use crate::ops::window::{Steps, Windows};
 use crate::plan::{Node, Planned};
 
@@ -74,27 +74,6 @@ impl Conv2d {
             channels,
         })
     }
-
-    /// Copies what a window sees of an image into `patch`.
-    #[inline]
-    fn gather<X: Copy>(&self, image: &[X], patch: &mut [X], outside: X, [row, column, group]: [usize; 3]) {
-        let Self { rows, columns, groups, depth, .. } = *self;
-        let (rows_inside, columns_inside) = (rows.taps_inside(row), columns.taps_inside(column));
-        if rows_inside.len() < rows.taps || columns_inside.len() < columns.taps {
-            patch.fill(outside);
-        }
-        // Neighbouring taps see neighbouring pixels unless something lies between them.
-        let run = if columns.dilation == 1 && groups == 1 { columns_inside.len().max(1) } else { 1 };
-        for tap_row in rows_inside {
-            let pixel_row = rows.pixel(row, tap_row) * columns.input;
-            for tap_column in columns_inside.clone().step_by(run) {
-                let pixel = pixel_row + columns.pixel(column, tap_column);
-                let tap = tap_row * columns.taps + tap_column;
-                let seen = &image[(pixel * groups + group) * depth..][..run * depth];
-                patch[tap * depth..][..run * depth].copy_from_slice(seen);
-            }
-        }
-    }
 }
 
 impl Layer for Conv2d {
@@ -109,6 +88,42 @@ impl Layer for Conv2d {
         elements.saturating_mul(size_of::<A::Input>())
     }
 
+    fn rows(&self) -> Option<Rows> {
+        let depth = self.rows.taps * self.columns.taps * self.depth;
+        Some(Rows { count: self.rows.output * self.columns.output, groups: self.groups, depth })
+    }
+
+    /// What a window sees.
+    #[inline]
+    fn gather<X: Copy, Y: Copy>(
+        &self,
+        image: &[X],
+        [window, group]: [usize; 2],
+        patch: &mut [Y],
+        outside: Y,
+        convert: impl Fn(X) -> Y,
+    ) {
+        let Self { rows, columns, groups, depth, .. } = *self;
+        let (row, column) = (window / columns.output, window % columns.output);
+        let (rows_inside, columns_inside) = (rows.taps_inside(row), columns.taps_inside(column));
+        if rows_inside.len() < rows.taps || columns_inside.len() < columns.taps {
+            patch.fill(outside);
+        }
+        // Neighbouring taps see neighbouring pixels unless something lies between them.
+        let run = if columns.dilation == 1 && groups == 1 { columns_inside.len().max(1) } else { 1 };
+        for tap_row in rows_inside {
+            let pixel_row = rows.pixel(row, tap_row) * columns.input;
+            for tap_column in columns_inside.clone().step_by(run) {
+                let pixel = pixel_row + columns.pixel(column, tap_column);
+                let tap = tap_row * columns.taps + tap_column;
+                let seen = &image[(pixel * groups + group) * depth..][..run * depth];
+                for (y, &x) in patch[tap * depth..][..run * depth].iter_mut().zip(seen) {
+                    *y = convert(x);
+                }
+            }
+        }
+    }
+
     fn for_each_sum<A: Arithmetic>(
         &self,
         arithmetic: &A,
@@ -119,15 +134,13 @@ impl Layer for Conv2d {
     ) {
         let patch = elements_mut::<A::Input>(scratch);
         let channels = self.channels / self.groups;
-        for row in 0..self.rows.output {
-            for column in 0..self.columns.output {
-                for group in 0..self.groups {
-                    // Zeros outside the image add nothing to the sum: taps there are left out, as they must be.
-                    self.gather(image, patch, arithmetic.zero(), [row, column, group]);
-                    for channel in group * channels..(group + 1) * channels {
-                        let weights = &weights[channel * patch.len()..][..patch.len()];
-                        output(channel, arithmetic.plus_dot(A::Sum::zeroed(), patch, weights));
-                    }
+        for window in 0..self.rows.output * self.columns.output {
+            for group in 0..self.groups {
+                // Zeros outside the image add nothing to the sum: taps there are left out, as they must be.
+                self.gather(image, [window, group], patch, arithmetic.zero(), |x| x);
+                for channel in group * channels..(group + 1) * channels {
+                    let weights = &weights[channel * patch.len()..][..patch.len()];
+                    output(channel, arithmetic.plus_dot(A::Sum::zeroed(), patch, weights));
                 }
             }
         }

@@ -9,7 +9,7 @@ use crate::error::OperatorFault;
 use crate::interpreter::Numerics;
 use crate::ops::hybrid::InputQuantization;
 use crate::ops::integer::Rescaling;
-use crate::ops::weighted::{Arithmetic, Layer, Positions, Samples, Weighted, has_narrow_sums};
+use crate::ops::weighted::{Arithmetic, Layer, Positions, Rows, Samples, Weighted, has_narrow_sums};
 use crate::plan::{Node, Planned};
 
 /// The shapes of a product: input `[rows, depth]`, weights `[channels, depth]`, output `[rows, channels]`.
@@ -83,6 +83,22 @@ impl FullyConnected {
 impl Layer for FullyConnected {
     fn samples(&self) -> Samples {
         Samples { count: self.rows, elements: self.depth }
+    }
+
+    fn rows(&self) -> Option<Rows> {
+        Some(Rows { count: 1, groups: 1, depth: self.depth })
+    }
+
+    #[inline]
+    fn gather<X: Copy, Y: Copy>(
+        &self,
+        row: &[X],
+        _: [usize; 2],
+        gathered: &mut [Y],
+        _outside: Y,
+        convert: impl Fn(X) -> Y,
+    ) {
+        gathered.iter_mut().zip(row).for_each(|(y, &x)| *y = convert(x));
     }
 
     fn for_each_sum<A: Arithmetic>(

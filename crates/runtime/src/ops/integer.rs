@@ -3,11 +3,13 @@
 
 use alloc::vec::Vec;
 use core::fmt::Debug;
+use core::ops::Range;
 
 use burnlite_tflite::{Activation, Element};
 
 use crate::error::OperatorFault;
 use crate::fixed_point::{QuantizedMultiplier, round_half_away};
+use crate::kernels::matrix::{Bias, Requantization};
 use crate::ops::activation::integer_range;
 use crate::plan::Operand;
 
@@ -18,6 +20,12 @@ pub(crate) trait Integer: Element + Into<i32> + Ord {
 
     /// The integer itself where it fits, else the nearest that does.
     fn saturating_from(value: i32) -> Self;
+
+    /// The largest magnitude of an integer less the zero point.
+    fn largest_distance(zero_point: i32) -> i64 {
+        i64::from(Self::MAX).abs_diff(zero_point.into()).max(i64::from(Self::MIN).abs_diff(zero_point.into()))
+            as i64
+    }
 }
 
 macro_rules! integers {
@@ -43,6 +51,8 @@ pub(crate) trait Accumulator: Element {
     fn plus(self, other: Self) -> Self;
     fn requantize(self, multiplier: QuantizedMultiplier) -> i32;
     fn to_f64(self) -> f64;
+    /// Biases for sums of this type.
+    fn bias(biases: &[Self]) -> Bias<'_>;
     /// The largest shift for which [`requantize`](Self::requantize) is defined.
     const MAX_SHIFT: i32;
 }
@@ -66,6 +76,9 @@ impl Accumulator for i32 {
     fn to_f64(self) -> f64 {
         self.into()
     }
+    fn bias(biases: &[Self]) -> Bias<'_> {
+        Bias::Narrow(biases)
+    }
 }
 
 impl Accumulator for i64 {
@@ -86,6 +99,9 @@ impl Accumulator for i64 {
     #[inline]
     fn to_f64(self) -> f64 {
         self as f64
+    }
+    fn bias(biases: &[Self]) -> Bias<'_> {
+        Bias::Wide(biases)
     }
 }
 
@@ -172,6 +188,19 @@ impl OutputStage {
             }
         };
         Ok(Self { factors, range: OutputRange::new::<T>(output, activation)? })
+    }
+
+    /// The requantization of a range of channels.
+    pub(crate) fn requantization(&self, channels: Range<usize>) -> Requantization<'_> {
+        match &self.factors {
+            Factors::Double(factors) => Requantization::HalfAway(&factors[channels]),
+            Factors::FixedPoint(multipliers) => Requantization::Fixed(&multipliers[channels]),
+        }
+    }
+
+    /// The bounds of outputs.
+    pub(crate) fn range(&self) -> OutputRange {
+        self.range
     }
 
     /// The output for a sum of the given channel; without a bias nothing is added.

@@ -3,6 +3,7 @@
 //! They differ in which inputs meet which weights: that is a [`Layer`]. An [`Arithmetic`] says how products are summed, and
 //! what becomes of a sum (bias, scale, activation) is the same for all of them.
 
+use alloc::vec::Vec;
 use core::fmt::Debug;
 use core::marker::PhantomData;
 
@@ -11,10 +12,11 @@ use burnlite_tflite::{Activation, Element, ElementType};
 use crate::error::OperatorFault;
 use crate::frame::{Inputs, Writable, elements_mut};
 use crate::interpreter::Numerics;
-use crate::kernels::{Dot, Kernels};
+use crate::kernels::{Dot, Engine, Kernels};
 use crate::ops::activation::{clamp, float_range};
 use crate::ops::hybrid::{HybridLayer, InputQuantization};
 use crate::ops::integer::{Accumulator, Integer, OutputStage, Rescaling, activation_parameters};
+use crate::ops::tiled::{Operands, TiledFloatLayer, TiledLayer};
 use crate::plan::{Kernel, Node, Operand, Planned};
 
 /// How products of inputs and weights are summed.
@@ -40,6 +42,36 @@ pub(crate) trait Layer: Debug + Send + Sync + 'static {
         0
     }
 
+    /// The layer on kernels for whole tiles, where it has a form for them; else the layer itself.
+    fn tiled<T: Integer>(
+        self,
+        engine: Engine,
+        operands: &Operands<'_>,
+        shape: &[usize],
+    ) -> Result<Planned, Self>
+    where
+        Self: Sized,
+    {
+        TiledLayer::<Self, T>::planned(engine, self, operands, shape)
+    }
+
+    /// The layer as a product of matrices, if it is one.
+    fn rows(&self) -> Option<Rows> {
+        None
+    }
+
+    /// Gathers the part of a row that belongs to a group: inputs through `convert`, or `outside` where there is none. Only
+    /// for layers that have [`rows`](Self::rows).
+    fn gather<X: Copy, Y: Copy>(
+        &self,
+        _sample: &[X],
+        [_row, _group]: [usize; 2],
+        _gathered: &mut [Y],
+        _outside: Y,
+        _convert: impl Fn(X) -> Y,
+    ) {
+    }
+
     /// Calls `output` for each element of a sample's result, in order, with its channel and its sum of products.
     fn for_each_sum<A: Arithmetic>(
         &self,
@@ -49,6 +81,17 @@ pub(crate) trait Layer: Debug + Send + Sync + 'static {
         scratch: &mut [u8],
         output: impl FnMut(usize, A::Sum),
     );
+}
+
+/// A layer seen as a product of matrices: rows gathered from the input times the weights `[groups, channels, depth]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Rows {
+    /// Rows of a sample, each with a result for every channel.
+    pub(crate) count: usize,
+    /// Parts of a row, each for as many of the channels.
+    pub(crate) groups: usize,
+    /// Elements of such a part.
+    pub(crate) depth: usize,
 }
 
 /// The parts of an input.
@@ -124,8 +167,12 @@ impl Weighted<'_, '_> {
         let bias = bias.map(|bias| bias.element_type());
         match (input.element_type(), weights.element_type(), bias, node.output(0)?.element_type()) {
             (Float32, Float32, None | Some(Float32), Float32) => {
-                let scratch_bytes = [layer.scratch_bytes::<Floats>()].into();
                 let range = float_range(self.activation)?;
+                let layer = match self.tiled_float(layer, range, shape) {
+                    Ok(planned) => return Ok(planned),
+                    Err(layer) => layer,
+                };
+                let scratch_bytes = [layer.scratch_bytes::<Floats>()].into();
                 let kernel = FloatLayer { layer, positions: self.positions, range };
                 Ok(Planned { scratch_bytes, ..Planned::new(shape, kernel) })
             }
@@ -159,10 +206,59 @@ impl Weighted<'_, '_> {
         let zero_points = (input_zero_point, self.weight_zero_point(&weights)?);
         let arithmetic = Integers { zero_points, kernels: self.node.options.kernels, types: PhantomData };
         let scales = (input_scale, &weight_scales[..]);
-        let scratch_bytes = [layer.scratch_bytes::<Integers<T, A>>()].into();
         let stage = OutputStage::new::<T, A>(self.rescaling, scales, &self.node.output(0)?, self.activation)?;
+        let layer = match self.tiled::<L, T, A>(layer, zero_points, &stage, shape) {
+            Ok(planned) => return Ok(planned),
+            Err(layer) => layer,
+        };
+        let scratch_bytes = [layer.scratch_bytes::<Integers<T, A>>()].into();
         let kernel = IntegerLayer::<L, T, A> { layer, positions: self.positions, arithmetic, stage };
         Ok(Planned { scratch_bytes, ..Planned::new(shape, kernel) })
+    }
+
+    /// The layer on kernels for whole tiles, if the options let them run, the weights are known and the layer has a form for
+    /// them; else the layer itself.
+    fn tiled<L: Layer, T: Integer, A: Accumulator>(
+        &self,
+        layer: L,
+        (zero_point, weight_zero_point): (i32, i32),
+        stage: &OutputStage,
+        shape: &[usize],
+    ) -> Result<Planned, L> {
+        let operands = self.known::<i8>().zip(self.known_bias::<A>());
+        let (Some(engine), Some((weights, bias)), 0) =
+            (self.node.options.kernels.engine(), operands, weight_zero_point)
+        else {
+            return Err(layer);
+        };
+        let operands = Operands {
+            input: self.positions.input,
+            zero_point,
+            weights: &weights,
+            bias: A::bias(&bias),
+            stage,
+            channels: self.channels,
+        };
+        layer.tiled::<T>(engine, &operands, shape)
+    }
+
+    fn tiled_float<L: Layer>(&self, layer: L, range: (f32, f32), shape: &[usize]) -> Result<Planned, L> {
+        let operands = self.known::<f32>().zip(self.known_bias::<f32>());
+        let (Some(engine), Some((weights, bias))) = (self.node.options.kernels.engine(), operands) else {
+            return Err(layer);
+        };
+        let operands = (&weights[..], &bias[..]);
+        TiledFloatLayer::planned(engine, layer, self.positions.input, operands, (self.channels, range), shape)
+    }
+
+    /// The weights, where they are constant.
+    fn known<W: Element>(&self) -> Option<Vec<W>> {
+        self.node.input(self.positions.weights).ok()?.constant().ok()
+    }
+
+    /// The biases, where they are constant; none where there is no bias.
+    fn known_bias<A: Element>(&self) -> Option<Vec<A>> {
+        self.node.optional_input(self.positions.bias).map_or(Some(Vec::new()), |bias| bias.constant().ok())
     }
 
     fn weight_zero_point(&self, weights: &Operand<'_>) -> Result<i32, OperatorFault> {

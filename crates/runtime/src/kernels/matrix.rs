@@ -11,7 +11,7 @@ use crate::kernels::scale::{Rule, Scaling};
 use crate::ops::integer::OutputRange;
 
 /// A layer of integers, as its operator has it.
-pub(crate) struct Layer<'l> {
+pub(crate) struct Matrix<'l> {
     /// `[channels, depth]`.
     pub(crate) weights: &'l [i8],
     pub(crate) channels: usize,
@@ -31,6 +31,16 @@ pub(crate) enum Bias<'l> {
     Narrow(&'l [i32]),
     /// 64-bit sums.
     Wide(&'l [i64]),
+}
+
+impl Bias<'_> {
+    /// Those of a range of channels.
+    pub(crate) fn part(&self, channels: Range<usize>) -> Self {
+        match *self {
+            Self::Narrow(bias) => Self::Narrow(bias.get(channels).unwrap_or_default()),
+            Self::Wide(bias) => Self::Wide(bias.get(channels).unwrap_or_default()),
+        }
+    }
 }
 
 /// From sums to outputs, by channel.
@@ -58,8 +68,8 @@ enum WideRequantization {
 }
 
 impl Ending {
-    pub(crate) fn new(layer: &Layer<'_>) -> Self {
-        layer.narrow().map_or_else(|| layer.wide(), Self::Narrow)
+    pub(crate) fn new(matrix: &Matrix<'_>) -> Self {
+        matrix.narrow().map_or_else(|| matrix.wide(), Self::Narrow)
     }
 
     /// The outputs of `N` rows and the channels of a panel. `sum` gives the sums over a range of pairs.
@@ -107,7 +117,7 @@ impl Ending {
     }
 }
 
-impl Layer<'_> {
+impl Matrix<'_> {
     /// The ending in 32 bits, if no sum leaves them, or if they wrap.
     fn narrow(&self) -> Option<Scaling> {
         let bias = match self.bias {
