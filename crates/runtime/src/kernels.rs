@@ -10,16 +10,19 @@ pub(crate) mod matrix;
 pub(crate) mod pack;
 pub(crate) mod product;
 pub(crate) mod scale;
+pub(crate) mod taps;
 #[cfg(target_arch = "x86_64")]
 #[expect(unsafe_code, reason = "vector instructions; each block says why it is sound")]
 mod x86_64;
 
 use core::fmt;
+use core::ops::Range;
 
 use crate::kernels::float::FloatSums;
-use crate::kernels::pack::{PANEL, Pair};
+use crate::kernels::pack::PANEL;
 use crate::kernels::product::Sums;
 use crate::kernels::scale::Scaling;
+use crate::kernels::taps::Taps;
 use crate::ops::integer::{Accumulator, Integer};
 
 /// Which kernels run. All of them give the same integers.
@@ -76,28 +79,41 @@ pub(crate) enum Engine {
 }
 
 impl Engine {
-    /// Sums of products of `ROWS` rows with the channels of a panel; they wrap.
+    /// Sums of products of `ROWS` rows with the channels of a panel; they wrap. The pairs of a block of taps meet the panel's
+    /// weights.
     #[inline]
     fn tile<const ROWS: usize>(
         self,
-        rows: [&[Pair]; ROWS],
+        rows: [&[i16]; ROWS],
+        taps: &Taps,
+        block: Range<usize>,
         panel: &[[i8; 2 * PANEL]],
         sums: &mut [Sums; ROWS],
     ) {
+        let offsets = &taps.offsets()[block];
         match self {
-            Self::Generic => generic::tile(rows, panel, sums),
+            Self::Generic => generic::tile(rows, offsets, panel, sums),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2(avx2) => avx2.tile(rows, panel, sums),
+            Self::Avx2(avx2) => avx2.tile(rows, (offsets, taps.span()), panel, sums),
         }
     }
 
-    /// Sums of products of the taps of a panel's channels, `stride` elements apart, with their weights; they wrap.
+    /// Sums of products of a panel's channels with weights of their own; they wrap. Each two taps are a pair, and a tap is the
+    /// offset of as many elements as a panel has channels.
     #[inline]
-    fn depthwise(self, patch: &[i16], stride: usize, panel: &[[i8; 2 * PANEL]], sums: &mut Sums) {
+    fn depthwise(
+        self,
+        row: &[i16],
+        taps: &Taps,
+        block: Range<usize>,
+        panel: &[[i8; 2 * PANEL]],
+        sums: &mut Sums,
+    ) {
+        let offsets = &taps.offsets()[2 * block.start..2 * block.end];
         match self {
-            Self::Generic => generic::depthwise(patch, stride, panel, sums),
+            Self::Generic => generic::depthwise(row, offsets, panel, sums),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2(avx2) => avx2.depthwise(patch, stride, panel, sums),
+            Self::Avx2(avx2) => avx2.depthwise(row, offsets, panel, sums),
         }
     }
 
@@ -106,21 +122,22 @@ impl Engine {
     fn float_tile<const ROWS: usize>(
         self,
         rows: [&[f32]; ROWS],
+        taps: &Taps,
         panel: &[FloatSums],
         sums: &mut [FloatSums; ROWS],
     ) {
         match self {
-            Self::Generic => generic::float_tile(rows, panel, sums),
+            Self::Generic => generic::float_tile(rows, taps.offsets(), panel, sums),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2(avx2) => avx2.float_tile(rows, panel, sums),
+            Self::Avx2(avx2) => avx2.float_tile(rows, (taps.offsets(), taps.span()), panel, sums),
         }
     }
 
-    /// The outputs for a panel's sums.
+    /// Replaces the sums of a panel by their outputs.
     #[inline]
-    fn scale(self, sums: &Sums, scaling: &Scaling, panel: usize) -> Sums {
+    fn scale(self, sums: &mut [Sums], scaling: &Scaling, panel: usize) {
         match self {
-            Self::Generic => scaling.apply(sums, panel),
+            Self::Generic => sums.iter_mut().for_each(|sums| *sums = scaling.apply(sums, panel)),
             #[cfg(target_arch = "x86_64")]
             Self::Avx2(avx2) => avx2.scale(sums, scaling, panel),
         }

@@ -3,21 +3,31 @@
 use crate::kernels::Engine;
 use crate::kernels::matrix::{Ending, Matrix};
 use crate::kernels::pack::{PANEL, PackedWeights};
+use crate::kernels::taps::Taps;
 use crate::ops::integer::Integer;
 
 /// A depthwise layer's weights, packed, and the way of its sums to outputs.
 #[derive(Debug)]
 pub(crate) struct Depthwise {
     engine: Engine,
+    taps: Taps,
     weights: PackedWeights,
     ending: Ending,
 }
 
 impl Depthwise {
-    /// Packs a layer whose weights are `[channels, taps]`.
-    pub(crate) fn new(engine: Engine, matrix: &Matrix<'_>) -> Self {
-        let weights = PackedWeights::new(matrix.weights, matrix.channels, matrix.depth);
-        Self { engine, weights, ending: Ending::new(matrix) }
+    /// Packs a layer whose weights are `[channels, taps]`; the pixels under a window begin at the given offsets. `None` where
+    /// an offset needs more than 32 bits.
+    pub(crate) fn new(engine: Engine, matrix: &Matrix<'_>, pixels: &[usize]) -> Option<Self> {
+        // The weight of a tap that fills a pair up is 0.
+        let filler = pixels.last().copied().filter(|_| !pixels.len().is_multiple_of(2));
+        let reach = matrix.channels.next_multiple_of(PANEL);
+        Some(Self {
+            engine,
+            taps: Taps::new(pixels.iter().copied().chain(filler), reach)?,
+            weights: PackedWeights::new(matrix.weights, matrix.channels, matrix.depth, matrix.depth),
+            ending: Ending::new(matrix),
+        })
     }
 
     /// Bytes that the packed weights take.
@@ -25,28 +35,23 @@ impl Depthwise {
         self.weights.bytes()
     }
 
-    /// Elements of a patch from a tap to the next: the channels, filled up to panels.
-    pub(crate) fn stride(&self) -> usize {
-        self.weights.channels.next_multiple_of(PANEL)
+    /// Elements of the image, from where a window begins, that are read; what lies behind a pixel's channels has no effect.
+    pub(crate) fn span(&self) -> usize {
+        self.taps.span()
     }
 
-    /// Elements of a patch: `[taps, stride]`, the taps filled up to pairs.
-    pub(crate) fn patch_elements(&self) -> usize {
-        2 * self.weights.pairs * self.stride()
-    }
-
-    /// The outputs of one pixel, one for each channel. What fills the patch up has no effect.
-    pub(crate) fn run<T: Integer>(&self, patch: &[i16], outputs: &mut [T]) {
-        let stride = self.stride();
+    /// The outputs of the window that begins at the given place of an image, one for each channel.
+    pub(crate) fn run<T: Integer>(&self, image: &[i16], begin: usize, outputs: &mut [T]) {
+        let [row] = self.taps.rows(image, [begin]);
         for (panel, weights) in self.weights.panels().enumerate() {
             let start = panel * PANEL;
-            let [values] = self.ending.outputs(self.engine, panel, weights.len(), |block, [sums]| {
-                let patch = &patch[2 * block.start * stride + start..];
-                self.engine.depthwise(patch, stride, &weights[block], sums);
+            let mut values = [[0; PANEL]];
+            self.ending.outputs(self.engine, panel, weights.len(), &mut values, |block, [sums]| {
+                self.engine.depthwise(&row[start..], &self.taps, block.clone(), &weights[block], sums);
             });
             let end = self.weights.channels.min(start + PANEL);
-            for (y, value) in outputs[start..end].iter_mut().zip(values) {
-                *y = T::saturating_from(value);
+            for (y, &value) in outputs[start..end].iter_mut().zip(&values[0]) {
+                *y = T::truncating_from(value);
             }
         }
     }
@@ -97,14 +102,12 @@ mod tests {
                 bound: 1 << 15,
             };
             for engine in Kernels::engines() {
-                let depthwise = Depthwise::new(engine, &layer);
-                // What fills the patch up is noise here.
-                let mut patch = vec![0x55; depthwise.patch_elements()];
-                for (patch, tap) in patch.chunks_exact_mut(depthwise.stride()).zip(values.chunks_exact(channels)).take(taps) {
-                    patch[..channels].copy_from_slice(tap);
-                }
+                let pixels: Vec<usize> = (0..taps).map(|tap| tap * channels).collect();
+                let depthwise = Depthwise::new(engine, &layer, &pixels).unwrap();
+                // What lies behind the last pixel has no effect.
+                let image = [&values[..channels * taps], &[0x5555; PANEL]].concat();
                 let mut outputs = vec![0; channels];
-                depthwise.run(&patch, &mut outputs);
+                depthwise.run(&image, 0, &mut outputs);
                 prop_assert_eq!(&outputs, &expected, "{:?}", engine);
             }
         }

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use crate::kernels::Engine;
 use crate::kernels::pack::PANEL;
 use crate::kernels::product::ROWS;
+use crate::kernels::taps::Taps;
 use crate::ops::activation::clamp;
 
 /// The sums of a panel's channels.
@@ -16,20 +17,23 @@ pub(crate) type FloatSums = [f32; PANEL];
 pub(crate) struct FloatProduct {
     engine: Engine,
     channels: usize,
-    depth: usize,
+    taps: Taps,
     weights: Vec<FloatSums>,
     bias: Vec<FloatSums>,
     range: (f32, f32),
 }
 
 impl FloatProduct {
-    /// Packs weights `[channels, depth]`, and one bias for each channel, or none.
+    /// Packs weights `[channels, depth]`, and one bias for each channel, or none; the weights of a channel meet `runs` of
+    /// `run` elements each, which lie one after the other from the runs' offsets on. `None` where an offset needs more than
+    /// 32 bits.
     pub(crate) fn new(
         engine: Engine,
         (weights, bias): (&[f32], &[f32]),
         (channels, depth): (usize, usize),
+        (runs, run): (&[usize], usize),
         range: (f32, f32),
-    ) -> Self {
+    ) -> Option<Self> {
         let panels = channels.div_ceil(PANEL);
         let mut packed = vec![[0.0; PANEL]; panels * depth];
         for (channel, row) in weights.chunks_exact(depth.max(1)).take(channels).enumerate() {
@@ -39,7 +43,8 @@ impl FloatProduct {
         }
         let mut biases = vec![[0.0; PANEL]; panels];
         biases.as_flattened_mut().iter_mut().zip(bias).for_each(|(packed, &bias)| *packed = bias);
-        Self { engine, channels, depth, weights: packed, bias: biases, range }
+        let taps = Taps::new(runs.iter().flat_map(|&start| start..start + run), 1)?;
+        Some(Self { engine, channels, taps, weights: packed, bias: biases, range })
     }
 
     /// Bytes that the packed weights take.
@@ -47,24 +52,27 @@ impl FloatProduct {
         size_of_val(&self.weights[..])
     }
 
-    /// The outputs of up to [`ROWS`] rows that lie one after the other; those of row `i` start at `outputs[i * stride]`.
-    pub(crate) fn run(&self, rows: &[f32], outputs: &mut [f32], stride: usize) {
-        let row = |index: usize| &rows[index * self.depth..][..self.depth];
-        match rows.len() / self.depth.max(1) {
-            0 => {}
-            1 => self.tile([row(0)], outputs, stride),
-            2 => self.tile([row(0), row(1)], outputs, stride),
-            3 => self.tile([row(0), row(1), row(2)], outputs, stride),
-            _ => self.tile([row(0), row(1), row(2), row(3)], outputs, stride),
-        }
+    /// Elements of the image, from where a row begins, that are read.
+    pub(crate) fn span(&self) -> usize {
+        self.taps.span()
     }
 
-    fn tile<const N: usize>(&self, rows: [&[f32]; N], outputs: &mut [f32], stride: usize) {
+    /// The outputs of the rows that begin at the given places of an image; those of row `i` start at
+    /// `outputs[i * stride]`.
+    #[inline]
+    pub(crate) fn run<const N: usize>(
+        &self,
+        image: &[f32],
+        begins: [usize; N],
+        outputs: &mut [f32],
+        stride: usize,
+    ) {
         const { assert!(N <= ROWS) }
+        let rows = self.taps.rows(image, begins);
         let mut sums = [[0.0; PANEL]; N];
-        let panels = self.weights.chunks_exact(self.depth.max(1)).zip(&self.bias);
+        let panels = self.weights.chunks_exact(self.taps.offsets().len().max(1)).zip(&self.bias);
         for ((weights, bias), start) in panels.zip((0..).step_by(PANEL)) {
-            self.engine.float_tile(rows, weights, &mut sums);
+            self.engine.float_tile(rows, &self.taps, weights, &mut sums);
             let width = (self.channels - start).min(PANEL);
             for (row, sums) in sums.iter().enumerate() {
                 let sums = sums.iter().zip(bias);
@@ -103,9 +111,12 @@ mod tests {
             let rows = &rows[..count * depth];
             let expected = expected(rows, weights, bias, depth);
             for engine in Kernels::engines() {
-                let product = FloatProduct::new(engine, (weights, bias), (channels, depth), (-1.0, 50.0));
+                let product =
+                    FloatProduct::new(engine, (weights, bias), (channels, depth), (&[0], depth), (-1.0, 50.0)).unwrap();
                 let mut outputs = vec![0.0; count * channels];
-                product.run(rows, &mut outputs, channels);
+                for (row, outputs) in outputs.chunks_exact_mut(channels).enumerate() {
+                    product.run(rows, [row * depth], outputs, channels);
+                }
                 if engine == Engine::Generic {
                     prop_assert_eq!(&outputs, &expected);
                 }

@@ -1,19 +1,21 @@
 //! Portable kernels, written so that the compiler vectorizes them.
 
 use crate::kernels::float::FloatSums;
-use crate::kernels::pack::{PANEL, Pair};
+use crate::kernels::pack::PANEL;
 use crate::kernels::product::Sums;
 
-/// Sums of products of `ROWS` rows with the channels of a panel; they wrap.
+/// As [`Engine::tile`](super::Engine::tile).
 pub(super) fn tile<const ROWS: usize>(
-    rows: [&[Pair]; ROWS],
+    rows: [&[i16]; ROWS],
+    offsets: &[u32],
     panel: &[[i8; 2 * PANEL]],
     sums: &mut [Sums; ROWS],
 ) {
     for (row, sums) in rows.into_iter().zip(sums) {
         *sums = [0; PANEL];
-        for (&[first, second], weights) in row.iter().zip(panel) {
-            let (first, second) = (i32::from(first), i32::from(second));
+        for (&offset, weights) in offsets.iter().zip(panel) {
+            let pair = &row[offset as usize..][..2];
+            let (first, second) = (i32::from(pair[0]), i32::from(pair[1]));
             let (pairs, _) = weights.as_chunks::<2>();
             for (sum, &[w0, w1]) in sums.iter_mut().zip(pairs) {
                 // At most 2^22 each: the sum of the two is exact.
@@ -22,11 +24,12 @@ pub(super) fn tile<const ROWS: usize>(
         }
     }
 }
-/// Sums of products of the taps of a panel's channels with their weights; they wrap.
-pub(super) fn depthwise(patch: &[i16], stride: usize, panel: &[[i8; 2 * PANEL]], sums: &mut Sums) {
+
+/// As [`Engine::depthwise`](super::Engine::depthwise).
+pub(super) fn depthwise(row: &[i16], offsets: &[u32], panel: &[[i8; 2 * PANEL]], sums: &mut Sums) {
     *sums = [0; PANEL];
-    for (taps, weights) in patch.chunks(2 * stride).zip(panel) {
-        let (first, second) = (&taps[..PANEL], &taps[stride..][..PANEL]);
+    for (taps, weights) in offsets.as_chunks::<2>().0.iter().zip(panel) {
+        let [first, second] = taps.map(|tap| &row[tap as usize..][..PANEL]);
         let (pairs, _) = weights.as_chunks::<2>();
         for (channel, (sum, &[w0, w1])) in sums.iter_mut().zip(pairs).enumerate() {
             let product = |x: i16, w: i8| i32::from(x) * i32::from(w);
@@ -35,16 +38,17 @@ pub(super) fn depthwise(patch: &[i16], stride: usize, panel: &[[i8; 2 * PANEL]],
     }
 }
 
-/// Sums of products of `ROWS` rows of floats with the channels of a panel, added in the order of the taps: the same bits
-/// on every machine.
+/// As [`Engine::float_tile`](super::Engine::float_tile), with sums in the order of the taps: the same bits on every machine.
 pub(super) fn float_tile<const ROWS: usize>(
     rows: [&[f32]; ROWS],
+    offsets: &[u32],
     panel: &[FloatSums],
     sums: &mut [FloatSums; ROWS],
 ) {
     for (row, sums) in rows.into_iter().zip(sums) {
         *sums = [0.0; PANEL];
-        for (x, weights) in row.iter().zip(panel) {
+        for (&offset, weights) in offsets.iter().zip(panel) {
+            let x = row[offset as usize];
             for (sum, w) in sums.iter_mut().zip(weights) {
                 *sum += x * w;
             }

@@ -62,7 +62,7 @@ pub(crate) enum Ending {
 }
 
 #[derive(Debug)]
-enum WideRequantization {
+pub(crate) enum WideRequantization {
     Fixed(Vec<QuantizedMultiplier>),
     HalfAway(Vec<f64>),
 }
@@ -79,23 +79,27 @@ impl Ending {
         engine: Engine,
         panel: usize,
         pairs: usize,
+        outputs: &mut [Sums; N],
         mut sum: impl FnMut(Range<usize>, &mut [Sums; N]),
-    ) -> [Sums; N] {
-        let mut sums = [[0; PANEL]; N];
+    ) {
         match self {
             Self::Narrow(scaling) => {
-                sum(0..pairs, &mut sums);
-                sums.map(|sums| engine.scale(&sums, scaling, panel))
+                sum(0..pairs, outputs);
+                engine.scale(outputs, scaling, panel);
             }
             Self::Wide { block, .. } => {
                 let mut wide = [[0i64; PANEL]; N];
                 for start in (0..pairs).step_by(*block) {
-                    sum(start..pairs.min(start + block), &mut sums);
-                    for (wide, &sum) in wide.as_flattened_mut().iter_mut().zip(sums.as_flattened()) {
+                    sum(start..pairs.min(start + block), outputs);
+                    for (wide, &sum) in wide.as_flattened_mut().iter_mut().zip(outputs.as_flattened()) {
                         *wide += i64::from(sum);
                     }
                 }
-                wide.map(|sums| core::array::from_fn(|lane| self.wide(panel * PANEL + lane, sums[lane])))
+                for (outputs, wide) in outputs.iter_mut().zip(&wide) {
+                    for (lane, (output, &sum)) in outputs.iter_mut().zip(wide).enumerate() {
+                        *output = self.wide(panel * PANEL + lane, sum);
+                    }
+                }
             }
         }
     }

@@ -6,11 +6,8 @@ use alloc::vec::Vec;
 /// Channels of a panel: two vectors of eight 32-bit sums.
 pub(crate) const PANEL: usize = 16;
 
-/// Two neighbouring elements of a row: what one multiply-add instruction takes for a lane.
-pub(crate) type Pair = [i16; 2];
-
-/// A matrix of weights, `[channels, depth]`, in the order `[panel, pair, channel of the panel, element of the pair]`;
-/// channels and depth are filled up with zeros.
+/// A matrix of weights, `[channels, runs, run]`, in the order `[panel, pair, channel of the panel, element of the pair]`;
+/// channels and runs are filled up with zeros.
 #[derive(Debug, Clone)]
 pub(crate) struct PackedWeights {
     pub(crate) channels: usize,
@@ -20,13 +17,16 @@ pub(crate) struct PackedWeights {
 }
 
 impl PackedWeights {
-    pub(crate) fn new(weights: &[i8], channels: usize, depth: usize) -> Self {
-        let pairs = depth.div_ceil(2);
+    pub(crate) fn new(weights: &[i8], channels: usize, depth: usize, run: usize) -> Self {
+        let run = run.max(1);
+        let run_pairs = run.div_ceil(2);
+        let pairs = depth / run * run_pairs;
         let mut data = vec![0; channels.div_ceil(PANEL) * pairs * PANEL * 2];
         for (channel, row) in weights.chunks_exact(depth.max(1)).take(channels).enumerate() {
             let panel = channel / PANEL * pairs;
             for (tap, &weight) in row.iter().enumerate() {
-                data[((panel + tap / 2) * PANEL + channel % PANEL) * 2 + tap % 2] = weight;
+                let (run, tap) = (tap / run * run_pairs, tap % run);
+                data[((panel + run + tap / 2) * PANEL + channel % PANEL) * 2 + tap % 2] = weight;
             }
         }
         Self { channels, pairs, data }
@@ -71,7 +71,7 @@ mod tests {
     #[test]
     fn weights_lie_pair_by_pair_in_panels_of_channels() {
         let weights: Vec<i8> = (0..17 * 3).map(|index| index as i8).collect();
-        let packed = PackedWeights::new(&weights, 17, 3);
+        let packed = PackedWeights::new(&weights, 17, 3, 3);
         let panels: Vec<_> = packed.panels().collect();
         assert_eq!((panels.len(), panels[0].len(), packed.bytes()), (2, 2, 2 * 2 * 32));
         // Channel 1: 3, 4 and 5, then nothing. Channel 16 is the first of the second panel.

@@ -2,7 +2,8 @@
 
 use crate::kernels::Engine;
 use crate::kernels::matrix::{Ending, Matrix};
-use crate::kernels::pack::{PANEL, PackedWeights, Pair};
+use crate::kernels::pack::{PANEL, PackedWeights};
+use crate::kernels::taps::Taps;
 use crate::ops::integer::Integer;
 
 /// The sums of a panel's channels.
@@ -15,20 +16,22 @@ pub(crate) const ROWS: usize = 4;
 #[derive(Debug)]
 pub(crate) struct Product {
     engine: Engine,
+    taps: Taps,
     weights: PackedWeights,
     ending: Ending,
 }
 
 impl Product {
-    /// Packs a layer whose weights are `[channels, depth]`.
-    pub(crate) fn new(engine: Engine, matrix: &Matrix<'_>) -> Self {
-        let weights = PackedWeights::new(matrix.weights, matrix.channels, matrix.depth);
-        Self { engine, weights, ending: Ending::new(matrix) }
-    }
-
-    /// Pairs of a row.
-    pub(crate) fn pairs(&self) -> usize {
-        self.weights.pairs
+    /// Packs a layer whose weights are `[channels, depth]`; those of a channel meet `runs` of `run` elements each, which lie
+    /// one after the other from the runs' offsets on. `None` where an offset needs more than 32 bits.
+    pub(crate) fn new(engine: Engine, matrix: &Matrix<'_>, runs: &[usize], run: usize) -> Option<Self> {
+        let pairs = runs.iter().flat_map(|&start| (start..start + run).step_by(2));
+        Some(Self {
+            engine,
+            taps: Taps::new(pairs, 2)?,
+            weights: PackedWeights::new(matrix.weights, matrix.channels, matrix.depth, run),
+            ending: Ending::new(matrix),
+        })
     }
 
     /// Bytes that the packed weights take.
@@ -36,30 +39,33 @@ impl Product {
         self.weights.bytes()
     }
 
-    /// The outputs of up to [`ROWS`] rows that lie one after the other, each of [`pairs`](Self::pairs) pairs; those of
-    /// row `i` start at `outputs[i * stride]`.
-    pub(crate) fn run<T: Integer>(&self, rows: &[Pair], outputs: &mut [T], stride: usize) {
-        let row = |index: usize| &rows[index * self.pairs()..][..self.pairs()];
-        match rows.len() / self.pairs().max(1) {
-            0 => {}
-            1 => self.rows([row(0)], outputs, stride),
-            2 => self.rows([row(0), row(1)], outputs, stride),
-            3 => self.rows([row(0), row(1), row(2)], outputs, stride),
-            _ => self.rows([row(0), row(1), row(2), row(3)], outputs, stride),
-        }
+    /// Elements of the image, from where a row begins, that are read; those of odd runs include one that has no effect.
+    pub(crate) fn span(&self) -> usize {
+        self.taps.span()
     }
 
-    fn rows<T: Integer, const N: usize>(&self, rows: [&[Pair]; N], outputs: &mut [T], stride: usize) {
+    /// The outputs of the rows that begin at the given places of an image; those of row `i` start at
+    /// `outputs[i * stride]`.
+    #[inline]
+    pub(crate) fn run<T: Integer, const N: usize>(
+        &self,
+        image: &[i16],
+        begins: [usize; N],
+        outputs: &mut [T],
+        stride: usize,
+    ) {
         const { assert!(N <= ROWS) }
+        let rows = self.taps.rows(image, begins);
         for (panel, weights) in self.weights.panels().enumerate() {
-            let values = self.ending.outputs::<N>(self.engine, panel, self.pairs(), |block, sums| {
-                self.engine.tile(rows.map(|row| &row[block.clone()]), &weights[block.clone()], sums);
+            let mut values = [[0; PANEL]; N];
+            self.ending.outputs(self.engine, panel, weights.len(), &mut values, |block, sums| {
+                self.engine.tile(rows, &self.taps, block.clone(), &weights[block], sums);
             });
             let start = panel * PANEL;
             let width = (self.weights.channels - start).min(PANEL);
-            for (row, values) in values.into_iter().enumerate() {
-                for (y, value) in outputs[row * stride + start..][..width].iter_mut().zip(values) {
-                    *y = T::saturating_from(value);
+            for (row, values) in values.iter().enumerate() {
+                for (y, &value) in outputs[row * stride + start..][..width].iter_mut().zip(values) {
+                    *y = T::truncating_from(value);
                 }
             }
         }
@@ -107,15 +113,18 @@ mod tests {
         }
 
         fn outputs(&self, engine: Engine, matrix: &Matrix<'_>) -> Vec<i16> {
-            let product = Product::new(engine, layer);
-            let mut outputs = vec![0; self.rows.len() / self.depth * self.channels];
-            let rows: Vec<&[i16]> = self.rows.chunks_exact(self.depth).collect();
-            for (rows, outputs) in rows.chunks(ROWS).zip(outputs.chunks_mut(ROWS * self.channels)) {
-                let mut pairs = vec![[0; 2]; rows.len() * product.pairs()];
-                for (row, pairs) in rows.iter().zip(pairs.chunks_exact_mut(product.pairs())) {
-                    pairs.as_flattened_mut()[..self.depth].copy_from_slice(row);
+            // Rows lie one after the other, and the last one has an element behind it.
+            let product = Product::new(engine, layer, &[0], self.depth).unwrap();
+            let image = [&self.rows[..], &[0x5555]].concat();
+            let begins: Vec<usize> = (0..self.rows.len()).step_by(self.depth).collect();
+            let mut outputs = vec![0; begins.len() * self.channels];
+            for (begins, outputs) in begins.chunks(ROWS).zip(outputs.chunks_mut(ROWS * self.channels)) {
+                match *begins {
+                    [a, b, c, d] => product.run(&image, [a, b, c, d], outputs, self.channels),
+                    [a, b, c] => product.run(&image, [a, b, c], outputs, self.channels),
+                    [a, b] => product.run(&image, [a, b], outputs, self.channels),
+                    _ => product.run(&image, [begins[0]], outputs, self.channels),
                 }
-                product.run(&pairs, outputs, self.channels);
             }
             outputs
         }

@@ -3,7 +3,7 @@
 use core::arch::x86_64::*;
 
 use crate::kernels::float::FloatSums;
-use crate::kernels::pack::{PANEL, Pair};
+use crate::kernels::pack::PANEL;
 use crate::kernels::product::Sums;
 use crate::kernels::scale::{FixedPanel, Rule, Scaling};
 
@@ -19,54 +19,66 @@ impl Avx2 {
         detection::get().then_some(Self(()))
     }
 
-    /// Sums of products of `ROWS` rows with the channels of a panel; they wrap.
+    /// As [`Engine::tile`](super::Engine::tile); no offset and its pair reaches beyond `span`.
     #[inline]
-    pub(crate) fn tile<const ROWS: usize>(
+    pub(super) fn tile<const ROWS: usize>(
         self,
-        rows: [&[Pair]; ROWS],
+        rows: [&[i16]; ROWS],
+        (offsets, span): (&[u32], usize),
         panel: &[[i8; 2 * PANEL]],
         sums: &mut [Sums; ROWS],
     ) {
         // SAFETY: `self` proves that the machine has AVX2.
-        unsafe { tile(rows, panel, sums) }
+        unsafe { tile(rows, (offsets, span), panel, sums) }
     }
 
-    /// Sums of products of the taps of a panel's channels with their weights; they wrap.
+    /// As [`Engine::depthwise`](super::Engine::depthwise).
     #[inline]
-    pub(crate) fn depthwise(self, patch: &[i16], stride: usize, panel: &[[i8; 2 * PANEL]], sums: &mut Sums) {
+    pub(super) fn depthwise(self, row: &[i16], offsets: &[u32], panel: &[[i8; 2 * PANEL]], sums: &mut Sums) {
         // SAFETY: `self` proves that the machine has AVX2.
-        unsafe { depthwise(patch, stride, panel, sums) }
+        unsafe { depthwise(row, offsets, panel, sums) }
     }
 
-    /// Sums of products of `ROWS` rows of floats with the channels of a panel.
+    /// As [`Engine::float_tile`](super::Engine::float_tile); no offset reaches `span`.
     #[inline]
-    pub(crate) fn float_tile<const ROWS: usize>(
+    pub(super) fn float_tile<const ROWS: usize>(
         self,
         rows: [&[f32]; ROWS],
+        (offsets, span): (&[u32], usize),
         panel: &[FloatSums],
         sums: &mut [FloatSums; ROWS],
     ) {
         // SAFETY: `self` proves that the machine has AVX2 and fused multiply-add.
-        unsafe { float_tile(rows, panel, sums) }
+        unsafe { float_tile(rows, (offsets, span), panel, sums) }
     }
 
-    /// Sums to outputs, as [`Scaling::apply`] for each.
+    /// As [`Engine::scale`](super::Engine::scale).
     #[inline]
-    pub(crate) fn scale(self, sums: &Sums, scaling: &Scaling, panel: usize) -> Sums {
+    pub(super) fn scale(self, sums: &mut [Sums], scaling: &Scaling, panel: usize) {
         // SAFETY: `self` proves that the machine has AVX2.
         unsafe { scale(sums, scaling, panel) }
     }
 }
 
 #[target_feature(enable = "avx2")]
-fn tile<const ROWS: usize>(rows: [&[Pair]; ROWS], panel: &[[i8; 2 * PANEL]], sums: &mut [Sums; ROWS]) {
-    let rows = rows.map(|row| &row[..panel.len()]);
+fn tile<const ROWS: usize>(
+    rows: [&[i16]; ROWS],
+    (offsets, span): (&[u32], usize),
+    panel: &[[i8; 2 * PANEL]],
+    sums: &mut [Sums; ROWS],
+) {
     let mut low = [_mm256_setzero_si256(); ROWS];
     let mut high = [_mm256_setzero_si256(); ROWS];
-    for (pair, weights) in panel.iter().enumerate() {
+    let rows = rows.map(|row| &row[..span]);
+    for (&offset, weights) in offsets.iter().zip(panel) {
+        let offset = offset as usize;
+        debug_assert!(offset + 2 <= span);
         let (w_low, w_high) = widen(weights);
         for row in 0..ROWS {
-            let x = _mm256_set1_epi32(bytemuck::cast(rows[row][pair]));
+            // SAFETY: the taps' span covers each of their pairs, and a row has as many elements as the span; the read needs
+            // no alignment.
+            let pair = unsafe { rows[row].as_ptr().add(offset).cast::<i32>().read_unaligned() };
+            let x = _mm256_set1_epi32(pair);
             low[row] = _mm256_add_epi32(low[row], _mm256_madd_epi16(x, w_low));
             high[row] = _mm256_add_epi32(high[row], _mm256_madd_epi16(x, w_high));
         }
@@ -77,11 +89,10 @@ fn tile<const ROWS: usize>(rows: [&[Pair]; ROWS], panel: &[[i8; 2 * PANEL]], sum
 }
 
 #[target_feature(enable = "avx2")]
-fn depthwise(patch: &[i16], stride: usize, panel: &[[i8; 2 * PANEL]], sums: &mut Sums) {
+fn depthwise(row: &[i16], offsets: &[u32], panel: &[[i8; 2 * PANEL]], sums: &mut Sums) {
     let mut totals = [_mm256_setzero_si256(); 2];
-    for (pair, weights) in panel.iter().enumerate() {
-        let first = load_taps(&patch[2 * pair * stride..]);
-        let second = load_taps(&patch[(2 * pair + 1) * stride..]);
+    for (taps, weights) in offsets.as_chunks::<2>().0.iter().zip(panel) {
+        let [first, second] = taps.map(|tap| load_taps(&row[tap as usize..]));
         let (w_low, w_high) = widen(weights);
         let x_low = _mm256_unpacklo_epi16(first, second);
         let x_high = _mm256_unpackhi_epi16(first, second);
@@ -102,15 +113,23 @@ fn load_taps(taps: &[i16]) -> __m256i {
 }
 
 #[target_feature(enable = "avx2,fma")]
-fn float_tile<const ROWS: usize>(rows: [&[f32]; ROWS], panel: &[FloatSums], sums: &mut [FloatSums; ROWS]) {
-    let rows = rows.map(|row| &row[..panel.len()]);
+fn float_tile<const ROWS: usize>(
+    rows: [&[f32]; ROWS],
+    (offsets, span): (&[u32], usize),
+    panel: &[FloatSums],
+    sums: &mut [FloatSums; ROWS],
+) {
     let mut low = [_mm256_setzero_ps(); ROWS];
     let mut high = [_mm256_setzero_ps(); ROWS];
-    for (tap, weights) in panel.iter().enumerate() {
+    let rows = rows.map(|row| &row[..span]);
+    for (&offset, weights) in offsets.iter().zip(panel) {
+        let offset = offset as usize;
+        debug_assert!(offset < span);
         let (halves, _) = weights.as_chunks();
         let (w_low, w_high) = (load_f32(&halves[0]), load_f32(&halves[1]));
         for row in 0..ROWS {
-            let x = _mm256_set1_ps(rows[row][tap]);
+            // SAFETY: the taps' span covers each of them, and a row has as many elements as the span.
+            let x = _mm256_set1_ps(unsafe { *rows[row].get_unchecked(offset) });
             low[row] = _mm256_fmadd_ps(x, w_low, low[row]);
             high[row] = _mm256_fmadd_ps(x, w_high, high[row]);
         }
@@ -173,36 +192,64 @@ fn halves(values: &Sums) -> &[[i32; 8]] {
 }
 
 #[target_feature(enable = "avx2")]
-fn scale(sums: &Sums, scaling: &Scaling, panel: usize) -> Sums {
+fn scale(sums: &mut [Sums], scaling: &Scaling, panel: usize) {
+    let bias = halves(&scaling.bias[panel]);
+    match &scaling.rule {
+        Rule::Fixed(multipliers) => {
+            let FixedPanel { multiplier, left, right } = &multipliers[panel];
+            let lanes = |half: usize| [multiplier, left, right].map(|lanes| halves(lanes)[half]);
+            let lanes = [lanes(0), lanes(1)]
+                .map(|[multiplier, left, right]| [load(&multiplier), load(&left), load(&right)]);
+            for sums in sums {
+                let [low, high] = biased(sums, bias);
+                let value = [fixed(low, lanes[0]), fixed(high, lanes[1])];
+                finish(sums, scaling, value);
+            }
+        }
+        Rule::HalfUp(factors) => {
+            let [low_factors, high_factors] = eights(&factors[panel]);
+            for sums in sums {
+                let [low, high] = biased(sums, bias);
+                finish(sums, scaling, [real::<false>(low, &low_factors), real::<false>(high, &high_factors)]);
+            }
+        }
+        Rule::HalfAway(factors) => {
+            let [low_factors, high_factors] = eights(&factors[panel]);
+            for sums in sums {
+                let [low, high] = biased(sums, bias);
+                finish(sums, scaling, [real::<true>(low, &low_factors), real::<true>(high, &high_factors)]);
+            }
+        }
+    }
+}
+
+fn eights(factors: &[f64; PANEL]) -> [[f64; 8]; 2] {
+    let (eights, _) = factors.as_chunks();
+    [eights[0], eights[1]]
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn biased(sums: &Sums, bias: &[[i32; 8]]) -> [__m256i; 2] {
+    let sums = halves(sums);
+    [0, 1].map(|half| _mm256_add_epi32(load(&sums[half]), load(&bias[half])))
+}
+
+/// Bounds and zero point. The bounds come first, so that adding the zero point cannot overflow.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn finish(sums: &mut Sums, scaling: &Scaling, values: [__m256i; 2]) {
     let (min, max) = (_mm256_set1_epi32(scaling.min), _mm256_set1_epi32(scaling.max));
     let zero_point = _mm256_set1_epi32(scaling.zero_point);
-    let bias = halves(&scaling.bias[panel]);
-    let mut scaled = [_mm256_setzero_si256(); 2];
-    for (half, scaled) in scaled.iter_mut().enumerate() {
-        let sum = _mm256_add_epi32(load(&halves(sums)[half]), load(&bias[half]));
-        let eight = |values: &[f64; PANEL]| -> [f64; 8] { values.as_chunks().0[half] };
-        let value = match &scaling.rule {
-            Rule::Fixed(multipliers) => {
-                let FixedPanel { multiplier, left, right } = &multipliers[panel];
-                let [multiplier, left, right] = [multiplier, left, right].map(|lanes| halves(lanes)[half]);
-                fixed(sum, load(&multiplier), load(&left), load(&right))
-            }
-            Rule::HalfUp(factors) => real::<false>(sum, &eight(&factors[panel])),
-            Rule::HalfAway(factors) => real::<true>(sum, &eight(&factors[panel])),
-        };
-        // The bounds stand before the zero point, so that adding it cannot overflow.
-        *scaled = _mm256_add_epi32(_mm256_min_epi32(_mm256_max_epi32(value, min), max), zero_point);
-    }
-    let mut outputs = [0; PANEL];
-    store(&mut outputs, scaled);
-    outputs
+    let bounded = |value| _mm256_min_epi32(_mm256_max_epi32(value, min), max);
+    store(sums, values.map(|value| _mm256_add_epi32(bounded(value), zero_point)));
 }
 
 /// `QuantizedMultiplier::apply`: a left shift, a product rounded half up to its high part, and a right shift rounded half
 /// away from zero.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn fixed(value: __m256i, multiplier: __m256i, left: __m256i, right: __m256i) -> __m256i {
+fn fixed(value: __m256i, [multiplier, left, right]: [__m256i; 3]) -> __m256i {
     let value = _mm256_sllv_epi32(value, left);
     let rounding = _mm256_set1_epi64x(1 << 30);
     let even = _mm256_add_epi64(_mm256_mul_epi32(value, multiplier), rounding);

@@ -5,9 +5,10 @@ use bytemuck::Zeroable;
 
 use crate::error::OperatorFault;
 use crate::frame::elements_mut;
-use crate::ops::hybrid::InputQuantization;
+use crate::ops::hybrid::{Hybrid, SampleRange};
 use crate::ops::integer::Rescaling;
-use crate::ops::weighted::{Arithmetic, Layer, Positions, Rows, Samples, Weighted, has_narrow_sums};
+use crate::ops::tiled::Patches;
+use crate::ops::weighted::{Arithmetic, Layer, Positions, Samples, Weighted, has_narrow_sums};
 use crate::ops::window::{Steps, Windows};
 use crate::plan::{Node, Planned};
 
@@ -30,10 +31,11 @@ pub(crate) fn plan(node: &Node<'_>, options: &Conv2dOptions) -> Result<Planned, 
     let layer = Conv2d::new(node, options)?;
     let positions = Positions::USUAL;
     let weights = node.input(positions.weights)?;
-    // The reference has one kernel for weights of one scale, and another for groups and for a scale of each channel.
-    let hybrid = match weights.is_per_channel() || layer.groups > 1 {
-        true => InputQuantization::Asymmetric,
-        false => InputQuantization::Symmetric,
+    // The reference has one kernel for a scale of each channel, and for groups, and another for all else.
+    let hybrid = if weights.is_per_channel() || layer.groups > 1 {
+        Hybrid { range: SampleRange::Asymmetric, scales_channel_first: true }
+    } else {
+        Hybrid { range: SampleRange::Symmetric, scales_channel_first: false }
     };
     let operator = Weighted {
         node,
@@ -74,6 +76,27 @@ impl Conv2d {
             channels,
         })
     }
+
+    /// Copies what a window sees of an image into `patch`.
+    #[inline]
+    fn gather<X: Copy>(&self, image: &[X], patch: &mut [X], outside: X, [row, column, group]: [usize; 3]) {
+        let Self { rows, columns, groups, depth, .. } = *self;
+        let (rows_inside, columns_inside) = (rows.taps_inside(row), columns.taps_inside(column));
+        if rows_inside.len() < rows.taps || columns_inside.len() < columns.taps {
+            patch.fill(outside);
+        }
+        // Neighbouring taps see neighbouring pixels unless something lies between them.
+        let run = if columns.dilation == 1 && groups == 1 { columns_inside.len().max(1) } else { 1 };
+        for tap_row in rows_inside {
+            let pixel_row = rows.pixel(row, tap_row) * columns.input;
+            for tap_column in columns_inside.clone().step_by(run) {
+                let pixel = pixel_row + columns.pixel(column, tap_column);
+                let tap = tap_row * columns.taps + tap_column;
+                let seen = &image[(pixel * groups + group) * depth..][..run * depth];
+                patch[tap * depth..][..run * depth].copy_from_slice(seen);
+            }
+        }
+    }
 }
 
 impl Layer for Conv2d {
@@ -88,40 +111,9 @@ impl Layer for Conv2d {
         elements.saturating_mul(size_of::<A::Input>())
     }
 
-    fn rows(&self) -> Option<Rows> {
-        let depth = self.rows.taps * self.columns.taps * self.depth;
-        Some(Rows { count: self.rows.output * self.columns.output, groups: self.groups, depth })
-    }
-
-    /// What a window sees.
-    #[inline]
-    fn gather<X: Copy, Y: Copy>(
-        &self,
-        image: &[X],
-        [window, group]: [usize; 2],
-        patch: &mut [Y],
-        outside: Y,
-        convert: impl Fn(X) -> Y,
-    ) {
-        let Self { rows, columns, groups, depth, .. } = *self;
-        let (row, column) = (window / columns.output, window % columns.output);
-        let (rows_inside, columns_inside) = (rows.taps_inside(row), columns.taps_inside(column));
-        if rows_inside.len() < rows.taps || columns_inside.len() < columns.taps {
-            patch.fill(outside);
-        }
-        // Neighbouring taps see neighbouring pixels unless something lies between them.
-        let run = if columns.dilation == 1 && groups == 1 { columns_inside.len().max(1) } else { 1 };
-        for tap_row in rows_inside {
-            let pixel_row = rows.pixel(row, tap_row) * columns.input;
-            for tap_column in columns_inside.clone().step_by(run) {
-                let pixel = pixel_row + columns.pixel(column, tap_column);
-                let tap = tap_row * columns.taps + tap_column;
-                let seen = &image[(pixel * groups + group) * depth..][..run * depth];
-                for (y, &x) in patch[tap * depth..][..run * depth].iter_mut().zip(seen) {
-                    *y = convert(x);
-                }
-            }
-        }
+    fn patches(&self) -> Option<Patches> {
+        let Self { batch: images, rows, columns, groups, depth, .. } = *self;
+        Some(Patches { images, rows, columns, groups, depth })
     }
 
     fn for_each_sum<A: Arithmetic>(
@@ -134,13 +126,15 @@ impl Layer for Conv2d {
     ) {
         let patch = elements_mut::<A::Input>(scratch);
         let channels = self.channels / self.groups;
-        for window in 0..self.rows.output * self.columns.output {
-            for group in 0..self.groups {
-                // Zeros outside the image add nothing to the sum: taps there are left out, as they must be.
-                self.gather(image, [window, group], patch, arithmetic.zero(), |x| x);
-                for channel in group * channels..(group + 1) * channels {
-                    let weights = &weights[channel * patch.len()..][..patch.len()];
-                    output(channel, arithmetic.plus_dot(A::Sum::zeroed(), patch, weights));
+        for row in 0..self.rows.output {
+            for column in 0..self.columns.output {
+                for group in 0..self.groups {
+                    // Zeros outside the image add nothing to the sum: taps there are left out, as they must be.
+                    self.gather(image, patch, arithmetic.zero(), [row, column, group]);
+                    for channel in group * channels..(group + 1) * channels {
+                        let weights = &weights[channel * patch.len()..][..patch.len()];
+                        output(channel, arithmetic.plus_dot(A::Sum::zeroed(), patch, weights));
+                    }
                 }
             }
         }

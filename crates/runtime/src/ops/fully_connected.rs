@@ -7,9 +7,11 @@ use bytemuck::Zeroable;
 
 use crate::error::OperatorFault;
 use crate::interpreter::Numerics;
-use crate::ops::hybrid::InputQuantization;
+use crate::ops::hybrid::{Hybrid, SampleRange};
 use crate::ops::integer::Rescaling;
-use crate::ops::weighted::{Arithmetic, Layer, Positions, Rows, Samples, Weighted, has_narrow_sums};
+use crate::ops::tiled::Patches;
+use crate::ops::weighted::{Arithmetic, Layer, Positions, Samples, Weighted, has_narrow_sums};
+use crate::ops::window::Windows;
 use crate::plan::{Node, Planned};
 
 /// The shapes of a product: input `[rows, depth]`, weights `[channels, depth]`, output `[rows, channels]`.
@@ -31,7 +33,8 @@ pub(crate) fn plan(node: &Node<'_>, options: &FullyConnectedOptions) -> Result<P
     }
     let (layer, shape) = FullyConnected::new(node, options)?;
     let positions = Positions::USUAL;
-    let weights = node.input(positions.weights)?;
+    let is_asymmetric = options.asymmetric_quantize_inputs;
+    let range = if is_asymmetric { SampleRange::Asymmetric } else { SampleRange::Symmetric };
     let operator = Weighted {
         node,
         positions,
@@ -40,15 +43,11 @@ pub(crate) fn plan(node: &Node<'_>, options: &FullyConnectedOptions) -> Result<P
         dimension: 0,
         rescaling: match node.options.numerics {
             Numerics::LiteRt => Rescaling::Double,
-            Numerics::TfLiteMicro if weights.is_per_channel() => Rescaling::FixedPoint,
-            Numerics::TfLiteMicro => Rescaling::FixedPointOfSingleProduct,
+            Numerics::TfLiteMicro => Rescaling::FixedPoint,
         },
         has_narrow_sums: has_narrow_sums(node, positions, options.quantized_bias_type),
         has_weight_zero_point: true,
-        hybrid: Some(match options.asymmetric_quantize_inputs {
-            true => InputQuantization::Asymmetric,
-            false => InputQuantization::Symmetric,
-        }),
+        hybrid: Some(Hybrid { range, scales_channel_first: false }),
     };
     operator.planned(layer, &shape)
 }
@@ -85,20 +84,10 @@ impl Layer for FullyConnected {
         Samples { count: self.rows, elements: self.depth }
     }
 
-    fn rows(&self) -> Option<Rows> {
-        Some(Rows { count: 1, groups: 1, depth: self.depth })
-    }
-
-    #[inline]
-    fn gather<X: Copy, Y: Copy>(
-        &self,
-        row: &[X],
-        _: [usize; 2],
-        gathered: &mut [Y],
-        _outside: Y,
-        convert: impl Fn(X) -> Y,
-    ) {
-        gathered.iter_mut().zip(row).for_each(|(y, &x)| *y = convert(x));
+    /// An image whose pixels are the rows.
+    fn patches(&self) -> Option<Patches> {
+        let (rows, columns) = (Windows::points(1), Windows::points(self.rows));
+        Some(Patches { images: 1, rows, columns, groups: 1, depth: self.depth })
     }
 
     fn for_each_sum<A: Arithmetic>(

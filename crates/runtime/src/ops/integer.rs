@@ -21,6 +21,9 @@ pub(crate) trait Integer: Element + Into<i32> + Ord {
     /// The integer itself where it fits, else the nearest that does.
     fn saturating_from(value: i32) -> Self;
 
+    /// The integer, which must fit.
+    fn truncating_from(value: i32) -> Self;
+
     /// The largest magnitude of an integer less the zero point.
     fn largest_distance(zero_point: i32) -> i64 {
         i64::from(Self::MAX).abs_diff(zero_point.into()).max(i64::from(Self::MIN).abs_diff(zero_point.into()))
@@ -33,6 +36,11 @@ macro_rules! integers {
         impl Integer for $integer {
             const MIN: i32 = $integer::MIN as i32;
             const MAX: i32 = $integer::MAX as i32;
+
+            #[inline]
+            fn truncating_from(value: i32) -> Self {
+                value as Self
+            }
 
             #[inline]
             fn saturating_from(value: i32) -> Self {

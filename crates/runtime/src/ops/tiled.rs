@@ -1,87 +1,126 @@
-//! Layers that are products of matrices, on kernels that multiply whole tiles: rows are gathered a few at a time, and the
-//! weights were packed when the layer was planned.
+//! Layers on kernels that compute whole tiles of their results.
+//!
+//! Weights are packed when the layer is planned. The input is laid out with its padding, so that every tap of every window
+//! has a place in it, and nothing is gathered; where it lies like that already, it is read where it is.
 
 use alloc::vec::Vec;
+use core::fmt::Debug;
 use core::marker::PhantomData;
 
-use bytemuck::Zeroable;
+use burnlite_tflite::Element;
 
 use crate::error::OperatorFault;
 use crate::frame::{Inputs, Writable, elements_mut};
-use crate::kernels::Engine;
+use crate::kernels::depthwise::Depthwise;
 use crate::kernels::float::FloatProduct;
-use crate::kernels::matrix::{Bias, Matrix};
-use crate::kernels::pack::Pair;
 use crate::kernels::product::{Product, ROWS};
-use crate::ops::integer::{Integer, OutputStage};
-use crate::ops::weighted::{Layer, Rows};
+use crate::ops::integer::Integer;
+use crate::ops::window::Windows;
 use crate::plan::{Kernel, Planned};
 
-/// An integer layer of inputs of type `T`.
+/// What the windows of a layer see: images of pixels of `groups * depth` elements.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patches {
+    pub(crate) images: usize,
+    pub(crate) rows: Windows,
+    pub(crate) columns: Windows,
+    pub(crate) groups: usize,
+    pub(crate) depth: usize,
+}
+
+/// Kernels that compute the results of up to [`ROWS`] windows at a time.
+pub(crate) trait Tiles<T>: Debug + Send + Sync + Sized + 'static {
+    /// What the input is laid out as.
+    type Cell: Element;
+
+    /// An element of the input, less the zero point.
+    fn cell(element: T, zero_point: i32) -> Self::Cell;
+    /// Elements that are read from where a window begins.
+    fn span(&self) -> usize;
+    /// The results of the windows that begin at the given places; those of window `i` start at `outputs[i * stride]`.
+    fn run(&self, image: &[Self::Cell], begins: &[usize], outputs: &mut [T], stride: usize);
+}
+
+/// A layer of inputs and outputs of type `T`, one after the other of its groups by a kernel.
 #[derive(Debug)]
-pub(crate) struct TiledLayer<L, T> {
-    layer: L,
-    rows: Rows,
+struct TiledLayer<T, K> {
+    patches: Patches,
+    kernels: Vec<K>,
+    /// Position of the input.
     input: usize,
     zero_point: i32,
     channels: usize,
-    /// One for each group.
-    products: Vec<Product>,
+    /// Elements of an image with its padding, and of a row of pixels in it.
+    extent: usize,
+    line: usize,
+    /// Whether the input is laid out as it should be.
+    in_place: bool,
     element: PhantomData<T>,
 }
 
-/// What an integer layer knows of its operands.
-pub(crate) struct Operands<'o> {
-    /// The input's position.
-    pub(crate) input: usize,
-    pub(crate) zero_point: i32,
-    /// `[channels, depth]`, of all groups.
-    pub(crate) weights: &'o [i8],
-    pub(crate) bias: Bias<'o>,
-    pub(crate) stage: &'o OutputStage,
-    pub(crate) channels: usize,
-}
+impl Patches {
+    /// Elements of a pixel.
+    fn pixel(&self) -> usize {
+        self.groups * self.depth
+    }
 
-impl<L: Layer, T: Integer> TiledLayer<L, T> {
-    /// The layer with packed weights, if it is a product of matrices; else the layer itself.
-    pub(crate) fn planned(
-        engine: Engine,
-        layer: L,
-        operands: &Operands<'_>,
+    /// Elements of a row of pixels, padding included.
+    fn line(&self) -> usize {
+        self.columns.extent() * self.pixel()
+    }
+
+    /// Where the runs of neighbouring elements begin that a row of weights meets, in its order, and the elements of a run.
+    pub(crate) fn runs(&self) -> (Vec<usize>, usize) {
+        let tap_row = |tap: usize| tap * self.rows.dilation * self.line();
+        if self.columns.dilation == 1 && self.groups == 1 {
+            return ((0..self.rows.taps).map(tap_row).collect(), self.columns.taps * self.depth);
+        }
+        (self.taps(), self.depth)
+    }
+
+    /// Where the pixels under the taps of a window begin.
+    pub(crate) fn taps(&self) -> Vec<usize> {
+        let columns = |row| (0..self.columns.taps).map(move |column| (row, column));
+        let offset = |(row, column)| {
+            row * self.rows.dilation * self.line() + column * self.columns.dilation * self.pixel()
+        };
+        (0..self.rows.taps).flat_map(columns).map(offset).collect()
+    }
+
+    /// The layer on its kernels, one for each group.
+    pub(crate) fn planned<T: Element, K: Tiles<T>>(
+        self,
+        kernels: Vec<K>,
+        (input, zero_point): (usize, i32),
         shape: &[usize],
-    ) -> Result<Planned, L> {
-        let Some(rows) = layer.rows() else { return Err(layer) };
-        let Operands { input, zero_point, channels, .. } = *operands;
-        let in_group = channels / rows.groups;
-        let products: Vec<Product> = (0..rows.groups)
-            .map(|group| {
-                let range = group * in_group..(group + 1) * in_group;
-                let weights = &operands.weights[range.start * rows.depth..range.end * rows.depth];
-                let depth = rows.depth;
-                let bound = T::largest_distance(zero_point);
-                let bias = operands.bias.part(range.clone());
-                Product::new(
-                    engine,
-                    &Matrix {
-                        weights,
-                        channels: in_group,
-                        depth,
-                        bias,
-                        requantization: operands.stage.requantization(range),
-                        range: operands.stage.range(),
-                        bound,
-                    },
-                )
-            })
-            .collect();
-        let pairs = products.first().map_or(0, Product::pairs);
-        let scratch_bytes = [ROWS * pairs * size_of::<Pair>()].into();
-        let kernel = Self { layer, rows, input, zero_point, channels, products, element: PhantomData };
-        Ok(Planned { scratch_bytes, ..Planned::new(shape, kernel) })
+    ) -> Planned {
+        let [line, pixel] = [self.line(), self.pixel()];
+        let last = |windows: Windows| windows.output.saturating_sub(1) * windows.stride;
+        let begin = last(self.rows) * line + last(self.columns) * pixel + pixel - self.depth;
+        let extent = begin + kernels.first().map_or(0, K::span);
+        let in_place = K::Cell::TYPE == T::TYPE
+            && zero_point == 0
+            && (self.rows.before, self.columns.before, self.columns.extent()) == (0, 0, self.columns.input)
+            && extent <= self.rows.input * line;
+        let channels = shape.last().copied().unwrap_or(0);
+        let scratch = if in_place { 0 } else { extent.max(self.rows.extent() * line) };
+        let element = PhantomData;
+        let kernel = TiledLayer {
+            patches: self,
+            kernels,
+            input,
+            zero_point,
+            channels,
+            extent: scratch,
+            line,
+            in_place,
+            element,
+        };
+        Planned { scratch_bytes: [scratch * size_of::<K::Cell>()].into(), ..Planned::new(shape, kernel) }
     }
 }
 
-impl<L: Layer, T: Integer> Kernel for TiledLayer<L, T> {
+impl<T: Element, K: Tiles<T>> Kernel for TiledLayer<T, K> {
     fn run(
         &self,
         inputs: &Inputs<'_>,
@@ -90,120 +129,128 @@ impl<L: Layer, T: Integer> Kernel for TiledLayer<L, T> {
         if output.is_empty() {
             return Ok(());
         }
-        let (input, output) = (inputs.get::<T>(self.input), elements_mut::<T>(output));
-        let rows = elements_mut::<i16>(scratch);
-        let in_group = self.channels / self.rows.groups;
-        for (group, product) in self.products.iter().enumerate() {
-            let row_elements = 2 * product.pairs();
-            // At most 16 bits: a difference of 8-bit integers, or a 16-bit one less 0.
-            let convert = |x: T| (x.into() - self.zero_point) as i16;
-            for_each_tile(&self.layer, self.rows, input, rows, row_elements, |tile| {
-                tile.gather(group, convert);
-                let (rows, output) =
-                    (&*tile.rows, &mut output[tile.first * self.channels + group * in_group..]);
-                product.run(rows.as_chunks().0, output, self.channels);
-            });
-        }
-        Ok(())
-    }
-}
-
-/// A layer of floats.
-#[derive(Debug)]
-pub(crate) struct TiledFloatLayer<L> {
-    layer: L,
-    rows: Rows,
-    input: usize,
-    channels: usize,
-    products: Vec<FloatProduct>,
-}
-
-impl<L: Layer> TiledFloatLayer<L> {
-    /// The layer with packed weights `[channels, depth]`, if it is a product of matrices; else the layer itself.
-    pub(crate) fn planned(
-        engine: Engine,
-        layer: L,
-        input: usize,
-        (weights, bias): (&[f32], &[f32]),
-        (channels, range): (usize, (f32, f32)),
-        shape: &[usize],
-    ) -> Result<Planned, L> {
-        let Some(rows) = layer.rows() else { return Err(layer) };
-        let in_group = channels / rows.groups;
-        let products = (0..rows.groups)
-            .map(|group| {
-                let weights = &weights[group * in_group * rows.depth..][..in_group * rows.depth];
-                let bias = bias.get(group * in_group..).unwrap_or_default();
-                FloatProduct::new(engine, (weights, bias), (in_group, rows.depth), range)
-            })
-            .collect();
-        let scratch_bytes = [ROWS * rows.depth * size_of::<f32>()].into();
-        Ok(Planned { scratch_bytes, ..Planned::new(shape, Self { layer, rows, input, channels, products }) })
-    }
-}
-
-impl<L: Layer> Kernel for TiledFloatLayer<L> {
-    fn run(
-        &self,
-        inputs: &Inputs<'_>,
-        [output, scratch, ..]: &mut Writable<'_>,
-    ) -> Result<(), OperatorFault> {
-        if output.is_empty() {
-            return Ok(());
-        }
-        let (input, output) = (inputs.get::<f32>(self.input), elements_mut::<f32>(output));
-        let rows = elements_mut::<f32>(scratch);
-        let in_group = self.channels / self.rows.groups;
-        for (group, product) in self.products.iter().enumerate() {
-            for_each_tile(&self.layer, self.rows, input, rows, self.rows.depth, |tile| {
-                tile.gather(group, |x: f32| x);
-                product.run(
-                    &*tile.rows,
-                    &mut output[tile.first * self.channels + group * in_group..],
-                    self.channels,
+        let Patches { images, rows, columns, .. } = self.patches;
+        let image_elements = rows.input * columns.input * self.patches.pixel();
+        let outputs =
+            elements_mut::<T>(output).chunks_exact_mut(rows.output * columns.output * self.channels);
+        let laid_out = &mut elements_mut::<K::Cell>(scratch)[..self.extent];
+        for (image, outputs) in (0..images).zip(outputs) {
+            if self.in_place {
+                self.windows(
+                    &inputs.get::<K::Cell>(self.input)[image * image_elements..][..image_elements],
+                    outputs,
                 );
-            });
+            } else {
+                self.lay_out(
+                    &inputs.get::<T>(self.input)[image * image_elements..][..image_elements],
+                    laid_out,
+                );
+                self.windows(laid_out, outputs);
+            }
         }
         Ok(())
     }
 }
 
-/// Up to [`ROWS`] rows to be gathered, of all samples one after the other.
-struct Tile<'t, L, X, Y> {
-    layer: &'t L,
-    shape: Rows,
-    input: &'t [X],
-    /// The first row.
-    first: usize,
-    rows: &'t mut [Y],
-    row_elements: usize,
-}
+impl<T: Element, K: Tiles<T>> TiledLayer<T, K> {
+    /// Copies an image to where it belongs between its padding.
+    fn lay_out(&self, image: &[T], laid_out: &mut [K::Cell]) {
+        let Patches { rows, columns, .. } = self.patches;
+        let pixel = self.patches.pixel();
+        let line = (columns.input * pixel).max(1);
+        let margin = columns.before * pixel;
+        if self.line > line || rows.extent() > rows.input {
+            laid_out.fill(bytemuck::Zeroable::zeroed());
+        }
+        let lines = laid_out.chunks_exact_mut(self.line.max(1)).skip(rows.before);
+        for (laid_out, line) in lines.zip(image.chunks_exact(line)) {
+            for (cell, &x) in laid_out[margin..].iter_mut().zip(line) {
+                *cell = K::cell(x, self.zero_point);
+            }
+        }
+    }
 
-/// Calls `run` for all tiles in order.
-fn for_each_tile<L: Layer, X, Y>(
-    layer: &L,
-    shape: Rows,
-    input: &[X],
-    scratch: &mut [Y],
-    row_elements: usize,
-    mut run: impl FnMut(&mut Tile<'_, L, X, Y>),
-) {
-    let total = layer.samples().count * shape.count;
-    for first in (0..total).step_by(ROWS) {
-        let count = ROWS.min(total - first);
-        let rows = &mut scratch[..count * row_elements];
-        run(&mut Tile { layer, shape, input, first, rows, row_elements });
+    /// The results of all windows of an image.
+    fn windows(&self, image: &[K::Cell], outputs: &mut [T]) {
+        let Patches { rows, columns, depth, groups, .. } = self.patches;
+        let in_group = self.channels / groups;
+        let total = rows.output * columns.output;
+        let (mut row, mut column) = (0, 0);
+        for first in (0..total).step_by(ROWS) {
+            let mut begins = [0; ROWS];
+            let count = ROWS.min(total - first);
+            for begin in &mut begins[..count] {
+                *begin = row * rows.stride * self.line + column * columns.stride * depth * groups;
+                column += 1;
+                if column == columns.output {
+                    (row, column) = (row + 1, 0);
+                }
+            }
+            for (group, kernel) in self.kernels.iter().enumerate() {
+                let outputs = &mut outputs[first * self.channels + group * in_group..];
+                kernel.run(&image[group * depth..], &begins[..count], outputs, self.channels);
+            }
+        }
     }
 }
 
-impl<L: Layer, X: Copy, Y: Zeroable + Copy> Tile<'_, L, X, Y> {
+impl<T: Integer> Tiles<T> for Product {
+    type Cell = i16;
+
+    /// At most 16 bits: a difference of 8-bit integers, or a 16-bit one less 0.
     #[inline]
-    fn gather(&mut self, group: usize, convert: impl Fn(X) -> Y) {
-        let elements = self.layer.samples().elements;
-        for (row, gathered) in (self.first..).zip(self.rows.chunks_exact_mut(self.row_elements)) {
-            let (sample, row) = (row / self.shape.count, row % self.shape.count);
-            let sample = &self.input[sample * elements..][..elements];
-            self.layer.gather(sample, [row, group], gathered, Y::zeroed(), &convert);
+    fn cell(element: T, zero_point: i32) -> i16 {
+        (element.into() - zero_point) as i16
+    }
+    fn span(&self) -> usize {
+        self.span()
+    }
+    #[inline]
+    fn run(&self, image: &[i16], begins: &[usize], outputs: &mut [T], stride: usize) {
+        match *begins {
+            [a, b, c, d] => self.run(image, [a, b, c, d], outputs, stride),
+            [a, b, c] => self.run(image, [a, b, c], outputs, stride),
+            [a, b] => self.run(image, [a, b], outputs, stride),
+            _ => begins.iter().for_each(|&begin| self.run(image, [begin], outputs, stride)),
+        }
+    }
+}
+
+impl<T: Integer> Tiles<T> for Depthwise {
+    type Cell = i16;
+
+    #[inline]
+    fn cell(element: T, zero_point: i32) -> i16 {
+        (element.into() - zero_point) as i16
+    }
+    fn span(&self) -> usize {
+        self.span()
+    }
+    #[inline]
+    fn run(&self, image: &[i16], begins: &[usize], outputs: &mut [T], stride: usize) {
+        for (&begin, outputs) in begins.iter().zip(outputs.chunks_mut(stride)) {
+            self.run(image, begin, outputs);
+        }
+    }
+}
+
+impl Tiles<f32> for FloatProduct {
+    type Cell = f32;
+
+    #[inline]
+    fn cell(element: f32, _zero_point: i32) -> f32 {
+        element
+    }
+    fn span(&self) -> usize {
+        self.span()
+    }
+    #[inline]
+    fn run(&self, image: &[f32], begins: &[usize], outputs: &mut [f32], stride: usize) {
+        match *begins {
+            [a, b, c, d] => self.run(image, [a, b, c, d], outputs, stride),
+            [a, b, c] => self.run(image, [a, b, c], outputs, stride),
+            [a, b] => self.run(image, [a, b], outputs, stride),
+            _ => begins.iter().for_each(|&begin| self.run(image, [begin], outputs, stride)),
         }
     }
 }

@@ -1,26 +1,31 @@
 //! What the operators with weights share: CONV_2D, DEPTHWISE_CONV_2D, TRANSPOSE_CONV and FULLY_CONNECTED.
 //!
 //! They differ in which inputs meet which weights: that is a [`Layer`]. An [`Arithmetic`] says how products are summed, and
-//! what becomes of a sum (bias, scale, activation) is the same for all of them.
+//! an [`OutputStage`] what becomes of a sum: bias, scale, activation. Every layer has every arithmetic.
 
 use alloc::vec::Vec;
 use core::fmt::Debug;
 use core::marker::PhantomData;
+use core::ops::Range;
 
 use burnlite_tflite::{Activation, Element, ElementType};
 
 use crate::error::OperatorFault;
 use crate::frame::{Inputs, Writable, elements_mut};
 use crate::interpreter::Numerics;
-use crate::kernels::{Dot, Engine, Kernels};
+use crate::kernels::depthwise::Depthwise;
+use crate::kernels::float::FloatProduct;
+use crate::kernels::matrix::Matrix;
+use crate::kernels::product::Product;
+use crate::kernels::{Dot, Kernels};
 use crate::ops::activation::{clamp, float_range};
-use crate::ops::hybrid::{HybridLayer, InputQuantization};
-use crate::ops::integer::{Accumulator, Integer, OutputStage, Rescaling, activation_parameters};
-use crate::ops::tiled::{Operands, TiledFloatLayer, TiledLayer};
+use crate::ops::hybrid::{Hybrid, HybridLayer};
+use crate::ops::integer::{Accumulator, Integer, Requantization, Rescaling, activation_parameters};
+use crate::ops::tiled::Patches;
 use crate::plan::{Kernel, Node, Operand, Planned};
 
 /// How products of inputs and weights are summed.
-pub(crate) trait Arithmetic {
+pub(crate) trait Arithmetic: Debug + Send + Sync + 'static {
     type Input: Element;
     type Weight: Element;
     type Sum: Element;
@@ -30,6 +35,14 @@ pub(crate) trait Arithmetic {
     fn plus_product(&self, sum: Self::Sum, x: Self::Input, weight: Self::Weight) -> Self::Sum;
     /// The sum plus the products of a row of inputs with a row of weights, in order.
     fn plus_dot(&self, sum: Self::Sum, row: &[Self::Input], weights: &[Self::Weight]) -> Self::Sum;
+}
+
+/// What becomes of a sum of products.
+pub(crate) trait OutputStage<Sum>: Debug + Send + Sync + 'static {
+    type Output: Element;
+
+    /// The output for a sum of the given channel, with the biases of all channels; of none if there is no bias.
+    fn output(&self, channel: usize, sum: Sum, bias: &[Sum]) -> Self::Output;
 }
 
 /// Which inputs meet which weights.
@@ -42,34 +55,14 @@ pub(crate) trait Layer: Debug + Send + Sync + 'static {
         0
     }
 
-    /// The layer on kernels for whole tiles, where it has a form for them; else the layer itself.
-    fn tiled<T: Integer>(
-        self,
-        engine: Engine,
-        operands: &Operands<'_>,
-        shape: &[usize],
-    ) -> Result<Planned, Self>
-    where
-        Self: Sized,
-    {
-        TiledLayer::<Self, T>::planned(engine, self, operands, shape)
-    }
-
-    /// The layer as a product of matrices, if it is one.
-    fn rows(&self) -> Option<Rows> {
+    /// What the windows of the layer see, if tiles of it can be computed.
+    fn patches(&self) -> Option<Patches> {
         None
     }
 
-    /// Gathers the part of a row that belongs to a group: inputs through `convert`, or `outside` where there is none. Only
-    /// for layers that have [`rows`](Self::rows).
-    fn gather<X: Copy, Y: Copy>(
-        &self,
-        _sample: &[X],
-        [_row, _group]: [usize; 2],
-        _gathered: &mut [Y],
-        _outside: Y,
-        _convert: impl Fn(X) -> Y,
-    ) {
+    /// Whether each channel of the output sees one channel of the input, the weights being `[taps, channels]`.
+    fn is_depthwise(&self) -> bool {
+        false
     }
 
     /// Calls `output` for each element of a sample's result, in order, with its channel and its sum of products.
@@ -81,17 +74,6 @@ pub(crate) trait Layer: Debug + Send + Sync + 'static {
         scratch: &mut [u8],
         output: impl FnMut(usize, A::Sum),
     );
-}
-
-/// A layer seen as a product of matrices: rows gathered from the input times the weights `[groups, channels, depth]`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Rows {
-    /// Rows of a sample, each with a result for every channel.
-    pub(crate) count: usize,
-    /// Parts of a row, each for as many of the channels.
-    pub(crate) groups: usize,
-    /// Elements of such a part.
-    pub(crate) depth: usize,
 }
 
 /// The parts of an input.
@@ -135,8 +117,8 @@ pub(crate) struct Weighted<'n, 'p> {
     pub(crate) has_narrow_sums: bool,
     /// Whether weights with one scale may have a zero point other than 0.
     pub(crate) has_weight_zero_point: bool,
-    /// How float inputs are quantized to meet int8 weights; `None` where the operator has no such variant.
-    pub(crate) hybrid: Option<InputQuantization>,
+    /// How float inputs meet int8 weights; `None` where they cannot.
+    pub(crate) hybrid: Option<Hybrid>,
 }
 
 /// Whether 16-bit inputs ask for 32-bit sums, which `option` says, and with tflite-micro a bias, too.
@@ -167,17 +149,11 @@ impl Weighted<'_, '_> {
         let bias = bias.map(|bias| bias.element_type());
         match (input.element_type(), weights.element_type(), bias, node.output(0)?.element_type()) {
             (Float32, Float32, None | Some(Float32), Float32) => {
-                let range = float_range(self.activation)?;
-                let layer = match self.tiled_float(layer, range, shape) {
-                    Ok(planned) => return Ok(planned),
-                    Err(layer) => layer,
-                };
-                let scratch_bytes = [layer.scratch_bytes::<Floats>()].into();
-                let kernel = FloatLayer { layer, positions: self.positions, range };
-                Ok(Planned { scratch_bytes, ..Planned::new(shape, kernel) })
+                let stage = FloatStage { range: float_range(self.activation)? };
+                Ok(self.kernel(layer, shape, Floats, stage))
             }
             (Float32, Int8, None | Some(Float32), Float32) => match self.hybrid {
-                Some(quantization) => HybridLayer::planned(self, quantization, layer, shape),
+                Some(hybrid) => HybridLayer::planned(self, hybrid, layer, shape),
                 None => Err(node.types_fault()),
             },
             (Int8, Int8, None | Some(Int32), Int8) => self.integer::<L, i8, i32>(layer, shape),
@@ -204,51 +180,77 @@ impl Weighted<'_, '_> {
         let (input_scale, input_zero_point) = activation_parameters::<T>(&input)?;
         let weight_scales = weights.channel_scales(self.channels, self.dimension)?;
         let zero_points = (input_zero_point, self.weight_zero_point(&weights)?);
-        let arithmetic = Integers { zero_points, kernels: self.node.options.kernels, types: PhantomData };
+        let arithmetic =
+            Integers::<T, A> { zero_points, kernels: self.node.options.kernels, types: PhantomData };
         let scales = (input_scale, &weight_scales[..]);
-        let stage = OutputStage::new::<T, A>(self.rescaling, scales, &self.node.output(0)?, self.activation)?;
-        let layer = match self.tiled::<L, T, A>(layer, zero_points, &stage, shape) {
-            Ok(planned) => return Ok(planned),
-            Err(layer) => layer,
-        };
-        let scratch_bytes = [layer.scratch_bytes::<Integers<T, A>>()].into();
-        let kernel = IntegerLayer::<L, T, A> { layer, positions: self.positions, arithmetic, stage };
-        Ok(Planned { scratch_bytes, ..Planned::new(shape, kernel) })
+        let stage =
+            Requantization::<T>::new::<A>(self.rescaling, scales, &self.node.output(0)?, self.activation)?;
+        Ok(self.kernel(layer, shape, arithmetic, stage))
     }
 
-    /// The layer on kernels for whole tiles, if the options let them run, the weights are known and the layer has a form for
-    /// them; else the layer itself.
-    fn tiled<L: Layer, T: Integer, A: Accumulator>(
+    fn kernel<L: Layer, A: Arithmetic>(
         &self,
         layer: L,
+        shape: &[usize],
+        arithmetic: A,
+        stage: impl OutputStage<A::Sum>,
+    ) -> Planned {
+        let scratch_bytes = [layer.scratch_bytes::<A>()].into();
+        let kernel = LayerKernel { layer, positions: self.positions, arithmetic, stage };
+        Planned { scratch_bytes, ..Planned::new(shape, kernel) }
+    }
+
+    /// The layer on kernels for tiles, if the options let them run, its operands are known, and it has a form for them.
+    fn tiled<L: Layer, T: Integer, A: Accumulator>(
+        &self,
+        layer: &L,
         (zero_point, weight_zero_point): (i32, i32),
         stage: &OutputStage,
         shape: &[usize],
-    ) -> Result<Planned, L> {
-        let operands = self.known::<i8>().zip(self.known_bias::<A>());
-        let (Some(engine), Some((weights, bias)), 0) =
-            (self.node.options.kernels.engine(), operands, weight_zero_point)
-        else {
-            return Err(layer);
+    ) -> Option<Planned> {
+        let engine = self.node.options.kernels.engine().filter(|_| weight_zero_point == 0)?;
+        let (patches, weights, bias) = (layer.patches()?, self.known::<i8>()?, self.known_bias::<A>()?);
+        let (runs, run) = patches.runs();
+        let in_group = self.channels / patches.groups;
+        let depth = patches.rows.taps * patches.columns.taps * patches.depth;
+        let matrix = |weights, channels: Range<usize>, depth| Matrix {
+            weights,
+            channels: channels.len(),
+            depth,
+            bias: A::bias(&bias).part(channels.clone()),
+            requantization: stage.requantization(channels),
+            range: stage.range(),
+            bound: T::largest_distance(zero_point),
         };
-        let operands = Operands {
-            input: self.positions.input,
-            zero_point,
-            weights: &weights,
-            bias: A::bias(&bias),
-            stage,
-            channels: self.channels,
-        };
-        layer.tiled::<T>(engine, &operands, shape)
+        let input = (self.positions.input, zero_point);
+        if layer.is_depthwise() {
+            let taps = patches.rows.taps * patches.columns.taps;
+            let weights = transposed(&weights, self.channels);
+            let kernel = Depthwise::new(engine, &matrix(&weights, 0..self.channels, taps), &patches.taps())?;
+            return Some(patches.planned::<T, _>([kernel].into(), input, shape));
+        }
+        let products = (0..patches.groups).map(|group| {
+            let channels = group * in_group..(group + 1) * in_group;
+            let weights = &weights[channels.start * depth..channels.end * depth];
+            Product::new(engine, &matrix(weights, channels, depth), &runs, run)
+        });
+        Some(patches.planned::<T, _>(products.collect::<Option<Vec<_>>>()?, input, shape))
     }
 
-    fn tiled_float<L: Layer>(&self, layer: L, range: (f32, f32), shape: &[usize]) -> Result<Planned, L> {
-        let operands = self.known::<f32>().zip(self.known_bias::<f32>());
-        let (Some(engine), Some((weights, bias))) = (self.node.options.kernels.engine(), operands) else {
-            return Err(layer);
-        };
-        let operands = (&weights[..], &bias[..]);
-        TiledFloatLayer::planned(engine, layer, self.positions.input, operands, (self.channels, range), shape)
+    /// As [`tiled`](Self::tiled), for floats.
+    fn tiled_float<L: Layer>(&self, layer: &L, range: (f32, f32), shape: &[usize]) -> Option<Planned> {
+        let engine = self.node.options.kernels.engine().filter(|_| !layer.is_depthwise())?;
+        let (patches, weights, bias) = (layer.patches()?, self.known::<f32>()?, self.known_bias::<f32>()?);
+        let (runs, run) = patches.runs();
+        let in_group = self.channels / patches.groups;
+        let depth = patches.rows.taps * patches.columns.taps * patches.depth;
+        let products = (0..patches.groups).map(|group| {
+            let weights = &weights[group * in_group * depth..][..in_group * depth];
+            let bias = bias.get(group * in_group..).unwrap_or_default();
+            FloatProduct::new(engine, (weights, bias), (in_group, depth), (&runs, run), range)
+        });
+        let products = products.collect::<Option<Vec<_>>>()?;
+        Some(patches.planned::<f32, _>(products, (self.positions.input, 0), shape))
     }
 
     /// The weights, where they are constant.
@@ -270,7 +272,14 @@ impl Weighted<'_, '_> {
     }
 }
 
+/// Weights `[taps, channels]` as `[channels, taps]`.
+fn transposed(weights: &[i8], channels: usize) -> Vec<i8> {
+    let taps = weights.len() / channels.max(1);
+    (0..channels).flat_map(|channel| (0..taps).map(move |tap| weights[tap * channels + channel])).collect()
+}
+
 /// Single precision, each sum in order as the reference forms it.
+#[derive(Debug)]
 pub(crate) struct Floats;
 
 impl Arithmetic for Floats {
@@ -321,48 +330,30 @@ where
     }
 }
 
+/// A sum of floats plus the bias, within the activation's bounds.
 #[derive(Debug)]
-struct FloatLayer<L> {
-    layer: L,
-    positions: Positions,
-    range: (f32, f32),
+pub(crate) struct FloatStage {
+    pub(crate) range: (f32, f32),
 }
 
-impl<L: Layer> Kernel for FloatLayer<L> {
-    fn run(
-        &self,
-        inputs: &Inputs<'_>,
-        [output, scratch, ..]: &mut Writable<'_>,
-    ) -> Result<(), OperatorFault> {
-        if output.is_empty() {
-            return Ok(());
-        }
-        let Positions { input, weights, bias } = self.positions;
-        let (weights, bias) = (inputs.get(weights), inputs.get::<f32>(bias));
-        let mut outputs = elements_mut::<f32>(output).iter_mut();
-        for sample in self.layer.samples().of(inputs.get(input)) {
-            self.layer.for_each_sum(&Floats, sample, weights, scratch, |channel, sum| {
-                let bias = bias.get(channel).copied().unwrap_or_default();
-                outputs.next().into_iter().for_each(|y| *y = clamp(sum + bias, self.range));
-            });
-        }
-        Ok(())
+impl OutputStage<f32> for FloatStage {
+    type Output = f32;
+
+    #[inline]
+    fn output(&self, channel: usize, sum: f32, bias: &[f32]) -> f32 {
+        clamp(sum + bias.get(channel).copied().unwrap_or_default(), self.range)
     }
 }
 
-/// int8 with 32-bit sums; 16x8 with 64-bit sums, or 32-bit ones.
 #[derive(Debug)]
-struct IntegerLayer<L, T, A> {
+struct LayerKernel<L, A, S> {
     layer: L,
     positions: Positions,
-    arithmetic: Integers<T, A>,
-    stage: OutputStage,
+    arithmetic: A,
+    stage: S,
 }
 
-impl<L: Layer, T: Integer, A: Accumulator> Kernel for IntegerLayer<L, T, A>
-where
-    Kernels: Dot<T, A>,
-{
+impl<L: Layer, A: Arithmetic, S: OutputStage<A::Sum>> Kernel for LayerKernel<L, A, S> {
     fn run(
         &self,
         inputs: &Inputs<'_>,
@@ -372,8 +363,8 @@ where
             return Ok(());
         }
         let Positions { input, weights, bias } = self.positions;
-        let (weights, bias) = (inputs.get(weights), inputs.get::<A>(bias));
-        let mut outputs = elements_mut::<T>(output).iter_mut();
+        let (weights, bias) = (inputs.get(weights), inputs.get(bias));
+        let mut outputs = elements_mut::<S::Output>(output).iter_mut();
         for sample in self.layer.samples().of(inputs.get(input)) {
             self.layer.for_each_sum(&self.arithmetic, sample, weights, scratch, |channel, sum| {
                 let output = self.stage.output(channel, sum, bias);
@@ -381,5 +372,144 @@ where
             });
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use alloc::string::ToString;
+    use alloc::vec::Vec;
+
+    use burnlite_tflite::{
+        Conv2dOptions, DepthwiseConv2dOptions, FullyConnectedOptions, Graph, Model, Op, Operator, Padding,
+        Quantization, Tensor, TransposeConvOptions,
+    };
+
+    use super::*;
+    use crate::{Error, Interpreter, InterpreterOptions};
+
+    /// What an operator makes of constants.
+    pub(crate) fn result<T: Element>(
+        op: Op,
+        operands: &[Tensor<'static>],
+        output: Tensor<'static>,
+        numerics: Numerics,
+    ) -> Result<Vec<T>, Error> {
+        let mut graph = Graph::default();
+        let inputs: Vec<_> = operands.iter().map(|operand| graph.add_tensor(operand.clone())).collect();
+        let output = graph.add_tensor(output);
+        graph.operators.push(Operator::new(op, inputs, [output]));
+        graph.outputs = [output].into();
+        let model = Model::new(graph);
+        let options = InterpreterOptions { numerics, ..InterpreterOptions::default() };
+        let mut interpreter = Interpreter::with_options(&model, &options)?;
+        interpreter.invoke()?;
+        interpreter.output::<T>(0).map(<[T]>::to_vec)
+    }
+
+    fn constant<T: Element>(shape: &[usize], elements: &[T], scale: f32) -> Tensor<'static> {
+        Tensor::constant("", shape, elements).quantized(Quantization::per_tensor(scale, 0))
+    }
+
+    fn empty(element_type: ElementType, scale: f32) -> Tensor<'static> {
+        Tensor::new("", element_type, []).quantized(Quantization::per_tensor(scale, 0))
+    }
+
+    fn fully_connected(quantized_bias_type: ElementType) -> Op {
+        Op::FullyConnected(FullyConnectedOptions { quantized_bias_type, ..Default::default() })
+    }
+
+    fn conv_2d(quantized_bias_type: ElementType) -> Op {
+        let options = Conv2dOptions { stride_w: 1, stride_h: 1, quantized_bias_type, ..Default::default() };
+        Op::Conv2d(options)
+    }
+
+    fn transpose_conv(quantized_bias_type: ElementType) -> Op {
+        let padding = Padding::Valid;
+        Op::TransposeConv(TransposeConvOptions {
+            padding,
+            stride_w: 2,
+            stride_h: 2,
+            quantized_bias_type,
+            ..Default::default()
+        })
+    }
+
+    #[test]
+    fn only_litert_requantizes_fully_connected_layers_in_double_precision() {
+        let operands = [constant(&[1, 1], &[1i8], 0.5), constant(&[2, 1], &[1i8, -1], 1.0)];
+        for (numerics, expected) in [(Numerics::LiteRt, [1, -1]), (Numerics::TfLiteMicro, [1, 0])] {
+            let op = fully_connected(ElementType::Float32);
+            let found = result::<i8>(op, &operands, empty(ElementType::Int8, 1.0), numerics);
+            assert_eq!(found, Ok(expected.into()));
+        }
+    }
+
+    #[test]
+    fn litert_goes_by_the_option_and_tflite_micro_by_the_type_of_the_bias() {
+        let shape = [1, 1, 1, 1];
+        let operands =
+            [constant(&shape, &[9i16], 1.0), constant(&shape, &[1i8], 1.0), constant(&[1], &[3i32], 1.0)];
+        let found = |said, numerics| {
+            result::<i16>(conv_2d(said), &operands, empty(ElementType::Int16, 1.0), numerics)
+        };
+        assert_eq!(found(ElementType::Int32, Numerics::LiteRt), Ok([12].into()));
+        for said in [ElementType::Float32, ElementType::Int64] {
+            assert!(found(said, Numerics::LiteRt).is_err());
+            assert_eq!(found(said, Numerics::TfLiteMicro), Ok([12].into()));
+        }
+    }
+
+    #[test]
+    fn tflite_micro_sums_transposed_convolutions_in_64_bits_whatever_the_option_says() {
+        let shape = [1, 1, 1, 1];
+        let operands = [
+            Tensor::constant("", [4], &[1i32; 4]),
+            constant(&shape, &[100i8], 1.0),
+            constant(&shape, &[i16::MAX], 1.0),
+        ];
+        // 32767 * 100 / 100.1 is 32734.27, but with a factor of 15 bits it is more than 32734.5.
+        for (numerics, expected) in [(Numerics::LiteRt, 32_734), (Numerics::TfLiteMicro, 32_735)] {
+            let output = empty(ElementType::Int16, 100.1);
+            let found = result::<i16>(transpose_conv(ElementType::Int32), &operands, output, numerics);
+            assert_eq!(found, Ok([expected].into()));
+        }
+    }
+
+    #[test]
+    fn a_transposed_convolution_of_nothing_is_its_bias() {
+        let layer = |size: [i32; 2]| {
+            let operands = [
+                Tensor::constant("", [4], &[1, size[0], size[1], 1]),
+                Tensor::constant("", [1, 3, 1, 1], &[1f32; 3]),
+                Tensor::constant("", [1, 0, 1, 1], &[0f32; 0]),
+                Tensor::constant("", [1], &[7f32]),
+            ];
+            let output = Tensor::new("", ElementType::Float32, []);
+            result::<f32>(transpose_conv(ElementType::Float32), &operands, output, Numerics::LiteRt)
+        };
+        // The output is smaller than a window: none lies on it.
+        assert_eq!(layer([2, 1]), Ok([7.0, 7.0].into()));
+        assert!(layer([3, 1]).unwrap_err().to_string().contains("needs an input of 1x1"));
+        assert!(layer([-1, 1]).is_err());
+    }
+
+    #[test]
+    fn shapes_that_do_not_go_together_are_refused() {
+        let depthwise = DepthwiseConv2dOptions { stride_w: 1, stride_h: 1, ..Default::default() };
+        let fault = |op: Op, weights: [usize; 4], bias: usize| {
+            let operands = [
+                Tensor::constant("", [1, 1, 1, 2], &[1f32; 2]),
+                Tensor::constant("", weights, &alloc::vec![1f32; weights.iter().product()]),
+                Tensor::constant("", [bias], &alloc::vec![1f32; bias]),
+            ];
+            let output = Tensor::new("", ElementType::Float32, []);
+            result::<f32>(op, &operands, output, Numerics::LiteRt).unwrap_err().to_string()
+        };
+        let depthwise = || Op::DepthwiseConv2d(depthwise.clone());
+        assert!(fault(depthwise(), [1, 1, 1, 3], 3).contains("a multiple of the input's channels"));
+        assert!(fault(depthwise(), [2, 1, 1, 2], 2).contains("must be 1"));
+        assert!(fault(depthwise(), [1, 1, 1, 4], 2).contains("the bias must have 4 elements"));
+        assert!(fault(conv_2d(ElementType::Float32), [1, 1, 1, 3], 1).contains("divide"));
     }
 }
