@@ -9,9 +9,11 @@ fn invoke_allocates_nothing() {
     for fixture in Fixture::folder("networks").iter().chain(&Fixture::folder("operators")) {
         let model = Model::from_bytes(&fixture.bytes).unwrap();
         let mut interpreter = Interpreter::new(&model).unwrap();
-        for_each_type!(&fixture.inputs[0], (shape, values) => {
-            interpreter.set_input(0, &values[..shape[1..].iter().product()]).unwrap();
-        });
+        for (index, input) in fixture.inputs.iter().enumerate() {
+            for_each_type!(input, (shape, values) => {
+                interpreter.set_input(index, &values[..shape[1..].iter().product()]).unwrap();
+            });
+        }
         let counts = allocation_counter::measure(|| interpreter.invoke().unwrap());
         assert_eq!((counts.count_total, counts.bytes_total), (0, 0), "{}", fixture.name);
     }

@@ -181,9 +181,17 @@ pub enum OperatorFault {
         reason: String,
     },
     /// An operand that must be known when the model is planned depends on data.
-    #[error("tensor '{tensor}' must be a constant")]
+    #[error("tensor '{tensor}' must be a constant: shapes and axes cannot depend on data of the run")]
     NotConstant {
         /// The tensor's name.
         tensor: String,
+    },
+    /// An index that the operator met when it ran is negative or not less than what it counts.
+    #[error("index {found} is outside a dimension of {extent} elements")]
+    Index {
+        /// The index.
+        found: i64,
+        /// How many elements there are.
+        extent: usize,
     },
 }

@@ -8,11 +8,35 @@ mod conv;
 mod depthwise;
 mod fully_connected;
 mod hybrid;
+mod arithmetic;
+mod batch_matmul;
+mod binary;
+mod block;
+mod broadcast;
+mod cast;
+mod comparison;
+mod conv;
+mod cumsum;
+mod depthwise;
+mod division;
+mod fully_connected;
+mod gather;
+mod generate;
+mod hybrid;
+mod index;
 pub(crate) mod integer;
-mod pack;
+mod join;
+mod layout;
+mod number;
+mod ordering;
+mod pad;
 mod pool;
+mod prelu;
 pub(crate) mod quantize;
+mod scatter;
+mod select;
 mod shape;
+mod slice;
 mod softmax;
 mod strided;
 mod table;
@@ -32,19 +56,76 @@ pub(crate) fn plan(node: &Node<'_>) -> Result<Planned, OperatorFault> {
         Op::AveragePool2d(options) => pool::plan_average(node, options),
         Op::BatchMatMul(options) => batch_matmul::plan(node, options),
         Op::Conv2d(options) => conv::plan(node, options),
+        Op::Add(options) => arithmetic::plan_add(node, options),
+        Op::ArgMax(options) => ordering::plan_arg_max(node, options),
+        Op::ArgMin(options) => ordering::plan_arg_min(node, options),
+        Op::AveragePool2d(options) => pool::plan_average(node, options),
+        Op::BatchMatMul(options) => batch_matmul::plan(node, options),
+        Op::BatchToSpaceNd => block::plan_batch_to_space(node),
+        Op::BroadcastTo => layout::plan_broadcast(node),
+        Op::Cast(_) => cast::plan(node),
+        Op::Concatenation(options) => join::plan_concatenation(node, options),
+        Op::Conv2d(options) => conv::plan(node, options),
+        Op::Cumsum(options) => cumsum::plan(node, options),
+        Op::DepthToSpace(options) => block::plan_depth_to_space(node, options),
         Op::DepthwiseConv2d(options) => depthwise::plan(node, options),
         Op::Dequantize => quantize::plan_dequantize(node),
+        Op::Div(options) => division::plan_div(node, options),
+        Op::EmbeddingLookup => gather::plan_embedding(node),
+        Op::Equal => comparison::plan_equal(node),
+        Op::ExpandDims => shape::plan_expand_dims(node),
+        Op::Fill => generate::plan_fill(node),
+        Op::FloorDiv => division::plan_floor_div(node),
+        Op::FloorMod => division::plan_floor_mod(node),
         Op::FullyConnected(options) => fully_connected::plan(node, options),
+        Op::Gather(options) => gather::plan(node, options),
+        Op::GatherNd => gather::plan_nd(node),
+        Op::Greater => comparison::plan_greater(node),
+        Op::GreaterEqual => comparison::plan_greater_equal(node),
+        Op::Less => comparison::plan_less(node),
+        Op::LessEqual => comparison::plan_less_equal(node),
+        Op::LogicalAnd => comparison::plan_and(node),
+        Op::LogicalOr => comparison::plan_or(node),
         Op::MaxPool2d(options) => pool::plan_max(node, options),
-        Op::Pack(options) => pack::plan(node, options),
+        Op::Maximum => arithmetic::plan_maximum(node),
+        Op::Minimum => arithmetic::plan_minimum(node),
+        Op::MirrorPad(options) => pad::plan_mirror_pad(node, options),
+        Op::Mul(options) => arithmetic::plan_mul(node, options),
+        Op::NotEqual => comparison::plan_not_equal(node),
+        Op::OneHot(options) => generate::plan_one_hot(node, options),
+        Op::Pack(options) => join::plan_pack(node, options),
+        Op::Pad => pad::plan_pad(node),
+        Op::PadV2 => pad::plan_pad_v2(node),
+        Op::Pow => division::plan_pow(node),
+        Op::Prelu => prelu::plan(node),
         Op::Quantize => quantize::plan_quantize(node),
+        Op::Range => generate::plan_range(node),
         Op::Relu => activation::plan_relu(node),
         Op::Reshape(options) => shape::plan_reshape(node, options),
+        Op::ReverseV2 => layout::plan_reverse(node),
+        Op::ScatterNd => scatter::plan(node),
+        Op::Select => select::plan_select(node),
+        Op::SelectV2 => select::plan_select_v2(node),
         Op::Shape(options) => shape::plan_shape(node, options),
+        Op::Slice => slice::plan_slice(node),
         Op::Softmax(options) => softmax::plan(node, options),
         Op::StridedSlice(options) => strided::plan_slice(node, options),
         Op::Transpose => strided::plan_transpose(node),
         Op::TransposeConv(options) => transpose_conv::plan(node, options),
+        Op::SpaceToBatchNd => block::plan_space_to_batch(node),
+        Op::SpaceToDepth(options) => block::plan_space_to_depth(node, options),
+        Op::Split(options) => slice::plan_split(node, options),
+        Op::SplitV(options) => slice::plan_split_v(node, options),
+        Op::SquaredDifference => arithmetic::plan_squared_difference(node),
+        Op::Squeeze(options) => shape::plan_squeeze(node, options),
+        Op::StridedSlice(options) => slice::plan_strided_slice(node, options),
+        Op::Sub(options) => arithmetic::plan_sub(node, options),
+        Op::Tile => layout::plan_tile(node),
+        Op::TopKV2 => ordering::plan_top(node),
+        Op::Transpose => layout::plan_transpose(node),
+        Op::TransposeConv(options) => transpose_conv::plan(node, options),
+        Op::Unpack(options) => slice::plan_unpack(node, options),
+        Op::Where => generate::plan_where(node),
         _ => Err(OperatorFault::Unknown),
     }
 }

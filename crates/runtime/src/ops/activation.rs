@@ -9,7 +9,7 @@ use crate::ops::integer::{Integer, OutputRange, multiplier};
 use crate::plan::{Kernel, Node, Planned};
 
 /// The real bounds of an activation; `None` where there is none.
-fn bounds(activation: Activation) -> Result<(Option<f32>, Option<f32>), OperatorFault> {
+pub(crate) fn bounds(activation: Activation) -> Result<(Option<f32>, Option<f32>), OperatorFault> {
     match activation {
         Activation::None => Ok((None, None)),
         Activation::Relu => Ok((Some(0.0), None)),
@@ -42,7 +42,7 @@ pub(crate) fn float_range(activation: Activation) -> Result<(f32, f32), Operator
 
 /// `value` within the bounds; NaN stays NaN.
 #[inline]
-pub(crate) fn clamp(value: f32, (min, max): (f32, f32)) -> f32 {
+pub(crate) fn clamp<T: PartialOrd>(value: T, (min, max): (T, T)) -> T {
     let value = if value < min { min } else { value };
     if value > max { max } else { value }
 }

@@ -8,10 +8,10 @@ use bytemuck::Zeroable;
 
 use crate::error::OperatorFault;
 use crate::frame::{Inputs, Writable, elements_mut};
+use crate::interpreter::Numerics;
 use crate::kernels::{Dot, Kernels};
-use crate::ops::activation::clamp;
-use crate::ops::integer::{Accumulator, Integer, OutputStage, Rescaling, activation_parameters};
-use crate::ops::weighted::{Arithmetic, Floats, Integers};
+use crate::ops::integer::{Accumulator, Integer, Requantization, Rescaling, activation_parameters};
+use crate::ops::weighted::{Arithmetic, FloatStage, Floats, Integers, OutputStage};
 use crate::plan::{Kernel, Node, Operand, Planned};
 
 /// The shapes of a batch of products.
@@ -43,13 +43,12 @@ pub(crate) fn plan(node: &Node<'_>, options: &BatchMatMulOptions) -> Result<Plan
     let (left, right) = (node.input(0)?, node.input(1)?);
     let products = Products::new(&left, &right, options)?;
     match (left.element_type(), right.element_type(), node.output(0)?.element_type()) {
-        (Float32, Float32, Float32) => Ok(products.clone().planned::<Floats>(FloatProducts { products })),
-        (Int8, Int8, Int8) => integer::<i8, i32, i8>(node, products),
-        // The sums themselves, zero points and all.
-        (Int8, Int8, Int32) => {
-            let arithmetic = integers(node, (0, 0));
-            Ok(products.clone().planned::<Integers<i8, i32>>(Sums { products, arithmetic }))
+        (Float32, Float32, Float32) => {
+            // Unlike elsewhere, no activation cuts infinities.
+            Ok(products.planned(Floats, FloatStage { range: (f32::NEG_INFINITY, f32::INFINITY) }))
         }
+        (Int8, Int8, Int8) => integer::<i8, i32, i8>(node, products),
+        (Int8, Int8, Int32) => Ok(products.planned(integers::<i8, i32, i8>(node, (0, 0)), Raw)),
         (Int16, Int16, Int16) => integer::<i16, i64, i16>(node, products),
         (Int16, Int8, Int16) => integer::<i16, i64, i8>(node, products),
         _ => Err(node.types_fault()),
@@ -64,16 +63,14 @@ where
     Kernels: Dot<T, A, W>,
 {
     let (left_scale, left_zero_point) = activation_parameters::<T>(&node.input(0)?)?;
-    let right = node.input(1)?;
-    let (right_scale, right_zero_point) = activation_parameters::<W>(&right)?;
-    let scales = (left_scale, &[right_scale][..]);
-    let rescaling = Rescaling::FixedPointOfSingleProduct;
-    let kernel = IntegerProducts::<T, A, W> {
-        products: products.clone(),
-        arithmetic: integers(node, (left_zero_point, right_zero_point)),
-        stage: OutputStage::new::<T, A>(rescaling, scales, &node.output(0)?, Activation::None)?,
+    let (right_scale, right_zero_point) = activation_parameters::<W>(&node.input(1)?)?;
+    let rescaling = match node.options.numerics {
+        Numerics::LiteRt => Rescaling::FixedPointOfSingleProduct,
+        Numerics::TfLiteMicro => Rescaling::FixedPoint,
     };
-    Ok(products.planned::<Integers<T, A, W>>(kernel))
+    let scales = (left_scale, &[right_scale][..]);
+    let stage = Requantization::<T>::new::<A>(rescaling, scales, &node.output(0)?, Activation::None)?;
+    Ok(products.planned(integers::<T, A, W>(node, (left_zero_point, right_zero_point)), stage))
 }
 
 fn integers<T, A, W>(node: &Node<'_>, zero_points: (i32, i32)) -> Integers<T, A, W> {
@@ -101,14 +98,15 @@ impl Products {
         Ok(Self { batch, rows, depth, columns, is_left_adjoint, is_right_adjoint })
     }
 
-    /// The kernel with scratch memory for both matrices of a pair, where they must be turned.
-    fn planned<A: Arithmetic>(self, kernel: impl Kernel + 'static) -> Planned {
+    /// The kernel with scratch memory for both matrices of a pair, where they must be transposed.
+    fn planned<A: Arithmetic>(self, arithmetic: A, stage: impl OutputStage<A::Sum>) -> Planned {
         let mut shape: Vec<usize> = self.batch.iter().map(|axis| axis.extent).collect();
         shape.extend([self.rows, self.columns]);
         let left = if self.is_left_adjoint { self.rows * self.depth } else { 0 };
         let right = if self.is_right_adjoint { 0 } else { self.depth * self.columns };
         let scratch_bytes =
             [left.saturating_mul(size_of::<A::Input>()), right.saturating_mul(size_of::<A::Weight>())].into();
+        let kernel = BatchMatMul { products: self, arithmetic, stage };
         Planned { scratch_bytes, ..Planned::new(shape, kernel) }
     }
 
@@ -128,8 +126,8 @@ impl Products {
             let left = &left[left_index * rows * depth..][..rows * depth];
             let right = &right[right_index * depth * columns..][..depth * columns];
             // Rows of the one meet columns of the other: both must lie one element after the other.
-            let left = if self.is_left_adjoint { turned(left, rows, left_scratch) } else { left };
-            let right = if self.is_right_adjoint { right } else { turned(right, columns, right_scratch) };
+            let left = if self.is_left_adjoint { transposed(left, rows, left_scratch) } else { left };
+            let right = if self.is_right_adjoint { right } else { transposed(right, columns, right_scratch) };
             for row in 0..rows {
                 let row = &left[row * depth..][..depth];
                 for column in 0..columns {
@@ -193,7 +191,7 @@ fn broadcast(left: &[usize], right: &[usize]) -> Option<Vec<BatchAxis>> {
 }
 
 /// A matrix of `columns` columns, transposed into `scratch`.
-fn turned<'s, T: Copy>(matrix: &[T], columns: usize, scratch: &'s mut [T]) -> &'s [T] {
+fn transposed<'s, T: Copy>(matrix: &[T], columns: usize, scratch: &'s mut [T]) -> &'s [T] {
     let rows = matrix.len() / columns.max(1);
     for (row, values) in matrix.chunks_exact(columns.max(1)).enumerate() {
         for (column, &value) in values.iter().enumerate() {
@@ -203,70 +201,102 @@ fn turned<'s, T: Copy>(matrix: &[T], columns: usize, scratch: &'s mut [T]) -> &'
     scratch
 }
 
+/// Sums of int8 products that are the result themselves, which has no quantization.
 #[derive(Debug)]
-struct FloatProducts {
-    products: Products,
+struct Raw;
+
+impl OutputStage<i32> for Raw {
+    type Output = i32;
+
+    fn output(&self, _channel: usize, sum: i32, _bias: &[i32]) -> i32 {
+        sum
+    }
 }
 
-impl Kernel for FloatProducts {
+#[derive(Debug)]
+struct BatchMatMul<A, S> {
+    products: Products,
+    arithmetic: A,
+    stage: S,
+}
+
+impl<A: Arithmetic, S: OutputStage<A::Sum>> Kernel for BatchMatMul<A, S> {
     fn run(
         &self,
         inputs: &Inputs<'_>,
         [output, left, right, ..]: &mut Writable<'_>,
     ) -> Result<(), OperatorFault> {
-        let mut outputs = elements_mut::<f32>(output).iter_mut();
+        if output.is_empty() {
+            return Ok(());
+        }
+        let mut outputs = elements_mut::<S::Output>(output).iter_mut();
         let operands = (inputs.get(0), inputs.get(1));
-        self.products.for_each_sum(&Floats, operands, (left, right), |sum| {
-            outputs.next().into_iter().for_each(|y| *y = clamp(sum, (f32::MIN, f32::MAX)));
+        self.products.for_each_sum(&self.arithmetic, operands, (left, right), |sum| {
+            let output = self.stage.output(0, sum, &[]);
+            outputs.next().into_iter().for_each(|y| *y = output);
         });
         Ok(())
     }
 }
 
-/// int8 with 32-bit sums; 16 bits by 16 or 8 with 64-bit sums.
-#[derive(Debug)]
-struct IntegerProducts<T, A, W> {
-    products: Products,
-    arithmetic: Integers<T, A, W>,
-    stage: OutputStage,
-}
+#[cfg(test)]
+mod tests {
+    use burnlite_tflite::{Op, Quantization, Tensor};
 
-impl<T: Integer, A: Accumulator, W: Integer> Kernel for IntegerProducts<T, A, W>
-where
-    Kernels: Dot<T, A, W>,
-{
-    fn run(
-        &self,
-        inputs: &Inputs<'_>,
-        [output, left, right, ..]: &mut Writable<'_>,
-    ) -> Result<(), OperatorFault> {
-        let mut outputs = elements_mut::<T>(output).iter_mut();
-        let operands = (inputs.get(0), inputs.get(1));
-        self.products.for_each_sum(&self.arithmetic, operands, (left, right), |sum| {
-            outputs.next().into_iter().for_each(|y| *y = self.stage.output(0, sum, &[]));
-        });
-        Ok(())
+    use super::*;
+    use crate::ops::weighted::tests::result;
+
+    #[test]
+    fn batches_are_broadcast_from_the_last_dimension() {
+        let positions = |left: &[usize], right: &[usize]| -> Option<Vec<(usize, usize)>> {
+            let batch = broadcast(left, right)?;
+            let count = batch.iter().map(|axis| axis.extent).product();
+            let products = Products {
+                batch,
+                rows: 1,
+                depth: 1,
+                columns: 1,
+                is_left_adjoint: false,
+                is_right_adjoint: false,
+            };
+            Some((0..count).map(|index| products.matrices(index)).collect())
+        };
+        assert_eq!(positions(&[], &[]), Some([(0, 0)].into()));
+        assert_eq!(positions(&[3], &[]), Some([(0, 0), (1, 0), (2, 0)].into()));
+        assert_eq!(positions(&[2, 1], &[2]), Some([(0, 0), (0, 1), (1, 0), (1, 1)].into()));
+        assert_eq!(positions(&[1, 2], &[2, 2]), Some([(0, 0), (1, 1), (0, 2), (1, 3)].into()));
+        assert_eq!(positions(&[1], &[0]), Some([].into()));
+        assert_eq!(positions(&[2], &[3]), None);
     }
-}
 
-/// int8 whose sums are the result.
-#[derive(Debug)]
-struct Sums {
-    products: Products,
-    arithmetic: Integers<i8, i32>,
-}
+    #[test]
+    fn a_matrix_without_elements_is_turned_into_one_without_elements() {
+        assert_eq!(transposed(&[1, 2, 3, 4, 5, 6], 3, &mut [0; 6]), [1, 4, 2, 5, 3, 6]);
+        assert_eq!(transposed::<i8>(&[], 0, &mut []), []);
+    }
 
-impl Kernel for Sums {
-    fn run(
-        &self,
-        inputs: &Inputs<'_>,
-        [output, left, right, ..]: &mut Writable<'_>,
-    ) -> Result<(), OperatorFault> {
-        let mut outputs = elements_mut::<i32>(output).iter_mut();
-        let operands = (inputs.get(0), inputs.get(1));
-        self.products.for_each_sum(&self.arithmetic, operands, (left, right), |sum| {
-            outputs.next().into_iter().for_each(|y| *y = sum);
-        });
-        Ok(())
+    #[test]
+    fn litert_rounds_the_product_of_the_scales_to_single_precision_and_tflite_micro_does_not() {
+        let quantized = |tensor: Tensor<'static>, scale| tensor.quantized(Quantization::per_tensor(scale, 0));
+        let operands = [1i8, -1].map(|x| quantized(Tensor::constant("", [1, 1], &[x]), 0.051));
+        let output = || quantized(Tensor::new("", ElementType::Int8, [1, 1]), 0.005_202);
+        // 0.051 * 0.051 / 0.005202 is a half in single precision, and a little less in double precision.
+        for (numerics, expected) in [(Numerics::LiteRt, 0), (Numerics::TfLiteMicro, -1)] {
+            let product = Op::BatchMatMul(BatchMatMulOptions::default());
+            assert_eq!(result::<i8>(product, &operands, output(), numerics), Ok([expected].into()));
+        }
+    }
+
+    #[test]
+    fn without_depth_sums_are_zero_and_infinities_stay() {
+        let product = |shapes: [[usize; 2]; 2], values: &[f32]| {
+            let operands = shapes.map(|shape| Tensor::constant("", shape, values));
+            let output = Tensor::new("", ElementType::Float32, [1, 1]);
+            let op = Op::BatchMatMul(BatchMatMulOptions::default());
+            result::<f32>(op, &operands, output, Numerics::LiteRt)
+        };
+        assert_eq!(product([[1, 0], [0, 2]], &[]), Ok([0.0, 0.0].into()));
+        assert_eq!(product([[1, 1], [1, 1]], &[f32::INFINITY]), Ok([f32::INFINITY].into()));
+        assert!(product([[1, 1], [2, 1]], &[1.0]).is_err());
     }
 }

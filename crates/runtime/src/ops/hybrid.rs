@@ -12,16 +12,25 @@ use crate::ops::activation::{clamp, float_range};
 use crate::ops::weighted::{Integers, Layer, Positions, Weighted};
 use crate::plan::{Kernel, Planned};
 
-/// The range that a sample's integers cover.
+/// What distinguishes one hybrid operator from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum InputQuantization {
+pub(crate) struct Hybrid {
+    pub(crate) range: SampleRange,
+    /// Whether a sum is multiplied by its channel's scale and then by the sample's. It is multiplied by the product of
+    /// both otherwise, which rounds differently.
+    pub(crate) scales_channel_first: bool,
+}
+
+/// The real range that a sample's integers cover.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SampleRange {
     /// As far below as above zero, in 255 steps.
     Symmetric,
     /// From the smallest to the greatest value and zero, in 256 steps.
     Asymmetric,
 }
 
-impl InputQuantization {
+impl SampleRange {
     /// Quantizes a sample; gives its scale and zero point.
     pub(crate) fn quantize(self, sample: &[f32], output: &mut [i8]) -> (f32, i32) {
         let least = sample.iter().fold(0f32, |least, &x| least.min(x));
@@ -32,7 +41,7 @@ impl InputQuantization {
         }
         match self {
             Self::Symmetric => symmetric(sample, greatest.max(-least), output),
-            Self::Asymmetric => asymmetric(sample, (least.into(), greatest.into()), output),
+            Self::Asymmetric => asymmetric(sample, (least, greatest), output),
         }
     }
 }
@@ -48,10 +57,10 @@ fn symmetric(sample: &[f32], range: f32, output: &mut [i8]) -> (f32, i32) {
 
 /// `portable_tensor_utils.cc`, `PortableAsymmetricQuantizeFloats`: the zero point is derived from the end of the range that
 /// gives it with the smaller error.
-fn asymmetric(sample: &[f32], (least, greatest): (f64, f64), output: &mut [i8]) -> (f32, i32) {
+fn asymmetric(sample: &[f32], (least, greatest): (f32, f32), output: &mut [i8]) -> (f32, i32) {
     let (min, max) = (f64::from(i8::MIN), f64::from(i8::MAX));
-    let scale = (greatest - least) / (max - min);
-    let (below, above) = (least / scale, greatest / scale);
+    let scale = f64::from(greatest - least) / (max - min);
+    let (below, above) = (f64::from(least) / scale, f64::from(greatest) / scale);
     let zero_point = if below.abs() - min < above.abs() + max { min - below } else { max - above };
     let zero_point = round_half_away(zero_point.clamp(min, max)) as i32;
     let scale = scale as f32;
@@ -67,7 +76,7 @@ fn asymmetric(sample: &[f32], (least, greatest): (f64, f64), output: &mut [i8]) 
 pub(crate) struct HybridLayer<L> {
     layer: L,
     positions: Positions,
-    quantization: InputQuantization,
+    hybrid: Hybrid,
     /// Of each channel.
     weight_scales: Vec<f32>,
     range: (f32, f32),
@@ -77,7 +86,7 @@ pub(crate) struct HybridLayer<L> {
 impl<L: Layer> HybridLayer<L> {
     pub(crate) fn planned(
         operator: &Weighted<'_, '_>,
-        quantization: InputQuantization,
+        hybrid: Hybrid,
         layer: L,
         shape: &[usize],
     ) -> Result<Planned, OperatorFault> {
@@ -87,7 +96,7 @@ impl<L: Layer> HybridLayer<L> {
         let kernel = Self {
             layer,
             positions: operator.positions,
-            quantization,
+            hybrid,
             weight_scales: weights.channel_scales(operator.channels, operator.dimension)?,
             range: float_range(operator.activation)?,
             kernels: operator.node.options.kernels,
@@ -110,16 +119,21 @@ impl<L: Layer> Kernel for HybridLayer<L> {
         let mut outputs = elements_mut::<f32>(output).iter_mut();
         let quantized = elements_mut::<i8>(quantized);
         for sample in self.layer.samples().of(inputs.get::<f32>(input)) {
-            let (scale, zero_point) = self.quantization.quantize(sample, quantized);
+            let (scale, zero_point) = self.hybrid.range.quantize(sample, quantized);
             let arithmetic = Integers::<i8, i32> {
                 zero_points: (zero_point, 0),
                 kernels: self.kernels,
                 types: PhantomData,
             };
             self.layer.for_each_sum(&arithmetic, quantized, weights, scratch, |channel, sum| {
+                let weight_scale = self.weight_scales[channel];
+                let real = if self.hybrid.scales_channel_first {
+                    sum as f32 * weight_scale * scale
+                } else {
+                    sum as f32 * (weight_scale * scale)
+                };
                 let bias = bias.get(channel).copied().unwrap_or_default();
-                let sum = sum as f32 * (scale * self.weight_scales[channel]);
-                outputs.next().into_iter().for_each(|y| *y = clamp(sum + bias, self.range));
+                outputs.next().into_iter().for_each(|y| *y = clamp(real + bias, self.range));
             });
         }
         Ok(())
@@ -132,13 +146,13 @@ mod tests {
 
     #[test]
     fn zeros_stay_zeros_whatever_the_range() {
-        for quantization in [InputQuantization::Symmetric, InputQuantization::Asymmetric] {
+        for range in [SampleRange::Symmetric, SampleRange::Asymmetric] {
             let mut output = [1; 3];
-            assert_eq!(quantization.quantize(&[0.0, -0.0, 0.0], &mut output), (1.0, 0));
+            assert_eq!(range.quantize(&[0.0, -0.0, 0.0], &mut output), (1.0, 0));
             assert_eq!(output, [0; 3]);
         }
         let mut output = [0; 2];
-        let (_, zero_point) = InputQuantization::Asymmetric.quantize(&[0.0, -3.0], &mut output);
+        let (_, zero_point) = SampleRange::Asymmetric.quantize(&[0.0, -3.0], &mut output);
         assert_eq!((zero_point, output), (127, [127, -128]));
     }
 
@@ -146,16 +160,16 @@ mod tests {
     fn one_sign_takes_half_of_the_symmetric_and_all_of_the_asymmetric_range() {
         let sample = [0.0, 1.0, 2.0];
         let mut output = [0; 3];
-        InputQuantization::Symmetric.quantize(&sample, &mut output);
+        SampleRange::Symmetric.quantize(&sample, &mut output);
         assert_eq!(output, [0, 64, 127]);
-        assert_eq!(InputQuantization::Asymmetric.quantize(&sample, &mut output), (2.0 / 255.0, -128));
-        assert_eq!(output, [-128, 0, 127]);
+        assert_eq!(SampleRange::Asymmetric.quantize(&sample, &mut output), (2.0 / 255.0, -128));
+        assert_eq!(output, [-128, -1, 127]);
     }
 
     #[test]
     fn values_so_small_that_their_scale_is_zero_are_the_zero_point() {
         let mut output = [0; 2];
-        let (scale, zero_point) = InputQuantization::Asymmetric.quantize(&[0.0, 1e-45], &mut output);
+        let (scale, zero_point) = SampleRange::Asymmetric.quantize(&[0.0, 1e-45], &mut output);
         assert_eq!((scale, zero_point, output), (0.0, -128, [-128, -128]));
     }
 }

@@ -3,14 +3,14 @@
 
 use alloc::vec::Vec;
 use core::fmt::Debug;
-use core::ops::Range;
+use core::marker::PhantomData;
 
-use burnlite_tflite::{Activation, Element};
+use burnlite_tflite::{Activation, Element, ElementType};
 
 use crate::error::OperatorFault;
 use crate::fixed_point::{QuantizedMultiplier, round_half_away};
-use crate::kernels::matrix::{Bias, Requantization};
 use crate::ops::activation::integer_range;
+use crate::ops::weighted::OutputStage;
 use crate::plan::Operand;
 
 /// An integer that activations are made of.
@@ -113,6 +113,35 @@ impl Accumulator for i64 {
     }
 }
 
+/// The scale and zero point of an operand that operators calculate with elementwise; those of 16 bits must be symmetric.
+pub(crate) fn uniform<T: Integer>(operand: &Operand<'_>) -> Result<(f32, i32), OperatorFault> {
+    match T::TYPE {
+        ElementType::Int16 => Ok((operand.symmetric_scale()?, 0)),
+        _ => operand.scale_and_zero_point(),
+    }
+}
+
+/// The first part of the way from an input: what an integer is above its zero point, shifted left and rescaled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct InputRescale {
+    zero_point: i32,
+    left_shift: u32,
+    multiplier: QuantizedMultiplier,
+}
+
+impl InputRescale {
+    /// `real` is the factor beside `2^left_shift`.
+    pub(crate) fn new(operand: &Operand<'_>, real: f64, left_shift: u32) -> Result<Self, OperatorFault> {
+        let (_, zero_point) = operand.scale_and_zero_point()?;
+        Ok(Self { zero_point, left_shift, multiplier: multiplier::<i32>(real, operand)? })
+    }
+
+    #[inline]
+    pub(crate) fn rescale<T: Integer>(&self, value: T) -> i32 {
+        self.multiplier.apply((value.into() - self.zero_point) << self.left_shift)
+    }
+}
+
 /// The last part of the way to an output: zero point, activation and the type's bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct OutputRange {
@@ -150,7 +179,7 @@ pub(crate) fn activation_parameters<T: Integer>(operand: &Operand<'_>) -> Result
 pub(crate) enum Rescaling {
     /// Formed in double precision from the left, applied in fixed point (`PopulateConvolutionQuantizationParams`).
     FixedPoint,
-    /// In fixed point, too, but with the product of the scales rounded to single precision
+    /// In fixed point, too, but with the product of the scales rounded to single precision: LiteRT's BATCH_MATMUL
     /// (`GetQuantizedConvolutionMultipler`).
     FixedPointOfSingleProduct,
     /// Formed and applied in double precision, rounded half away from zero: LiteRT's FULLY_CONNECTED alone.
@@ -160,9 +189,10 @@ pub(crate) enum Rescaling {
 /// The end of every weighted operator: a sum of products, plus its channel's bias, rescaled to the output, plus the
 /// output's zero point, within bounds.
 #[derive(Debug)]
-pub(crate) struct OutputStage {
+pub(crate) struct Requantization<T> {
     factors: Factors,
     range: OutputRange,
+    output: PhantomData<T>,
 }
 
 /// The factor of each channel.
@@ -172,9 +202,9 @@ enum Factors {
     FixedPoint(Vec<QuantizedMultiplier>),
 }
 
-impl OutputStage {
-    /// For sums of type `A` that become outputs of type `T`, with a weight scale for each channel.
-    pub(crate) fn new<T: Integer, A: Accumulator>(
+impl<T: Integer> Requantization<T> {
+    /// For sums of type `A`, with a weight scale for each channel.
+    pub(crate) fn new<A: Accumulator>(
         rescaling: Rescaling,
         (input_scale, weight_scales): (f32, &[f32]),
         output: &Operand<'_>,
@@ -195,25 +225,15 @@ impl OutputStage {
                 Factors::FixedPoint(real.map(|real| multiplier::<A>(real, output)).collect::<Result<_, _>>()?)
             }
         };
-        Ok(Self { factors, range: OutputRange::new::<T>(output, activation)? })
+        Ok(Self { factors, range: OutputRange::new::<T>(output, activation)?, output: PhantomData })
     }
+}
 
-    /// The requantization of a range of channels.
-    pub(crate) fn requantization(&self, channels: Range<usize>) -> Requantization<'_> {
-        match &self.factors {
-            Factors::Double(factors) => Requantization::HalfAway(&factors[channels]),
-            Factors::FixedPoint(multipliers) => Requantization::Fixed(&multipliers[channels]),
-        }
-    }
+impl<T: Integer, A: Accumulator> OutputStage<A> for Requantization<T> {
+    type Output = T;
 
-    /// The bounds of outputs.
-    pub(crate) fn range(&self) -> OutputRange {
-        self.range
-    }
-
-    /// The output for a sum of the given channel; without a bias nothing is added.
     #[inline]
-    pub(crate) fn output<T: Integer, A: Accumulator>(&self, channel: usize, sum: A, bias: &[A]) -> T {
+    fn output(&self, channel: usize, sum: A, bias: &[A]) -> T {
         let sum = bias.get(channel).map_or(sum, |&bias| sum.plus(bias));
         self.range.output(match &self.factors {
             Factors::Double(factors) => round_half_away(sum.to_f64() * factors[channel])

@@ -3,25 +3,18 @@
 //! They differ in which inputs meet which weights: that is a [`Layer`]. An [`Arithmetic`] says how products are summed, and
 //! an [`OutputStage`] what becomes of a sum: bias, scale, activation. Every layer has every arithmetic.
 
-use alloc::vec::Vec;
 use core::fmt::Debug;
 use core::marker::PhantomData;
-use core::ops::Range;
 
 use burnlite_tflite::{Activation, Element, ElementType};
 
 use crate::error::OperatorFault;
 use crate::frame::{Inputs, Writable, elements_mut};
 use crate::interpreter::Numerics;
-use crate::kernels::depthwise::Depthwise;
-use crate::kernels::float::FloatProduct;
-use crate::kernels::matrix::Matrix;
-use crate::kernels::product::Product;
 use crate::kernels::{Dot, Kernels};
 use crate::ops::activation::{clamp, float_range};
 use crate::ops::hybrid::{Hybrid, HybridLayer};
 use crate::ops::integer::{Accumulator, Integer, Requantization, Rescaling, activation_parameters};
-use crate::ops::tiled::Patches;
 use crate::plan::{Kernel, Node, Operand, Planned};
 
 /// How products of inputs and weights are summed.
@@ -53,16 +46,6 @@ pub(crate) trait Layer: Debug + Send + Sync + 'static {
     /// Bytes of the memory that [`for_each_sum`](Self::for_each_sum) writes for itself.
     fn scratch_bytes<A: Arithmetic>(&self) -> usize {
         0
-    }
-
-    /// What the windows of the layer see, if tiles of it can be computed.
-    fn patches(&self) -> Option<Patches> {
-        None
-    }
-
-    /// Whether each channel of the output sees one channel of the input, the weights being `[taps, channels]`.
-    fn is_depthwise(&self) -> bool {
-        false
     }
 
     /// Calls `output` for each element of a sample's result, in order, with its channel and its sum of products.
@@ -200,69 +183,6 @@ impl Weighted<'_, '_> {
         Planned { scratch_bytes, ..Planned::new(shape, kernel) }
     }
 
-    /// The layer on kernels for tiles, if the options let them run, its operands are known, and it has a form for them.
-    fn tiled<L: Layer, T: Integer, A: Accumulator>(
-        &self,
-        layer: &L,
-        (zero_point, weight_zero_point): (i32, i32),
-        stage: &OutputStage,
-        shape: &[usize],
-    ) -> Option<Planned> {
-        let engine = self.node.options.kernels.engine().filter(|_| weight_zero_point == 0)?;
-        let (patches, weights, bias) = (layer.patches()?, self.known::<i8>()?, self.known_bias::<A>()?);
-        let (runs, run) = patches.runs();
-        let in_group = self.channels / patches.groups;
-        let depth = patches.rows.taps * patches.columns.taps * patches.depth;
-        let matrix = |weights, channels: Range<usize>, depth| Matrix {
-            weights,
-            channels: channels.len(),
-            depth,
-            bias: A::bias(&bias).part(channels.clone()),
-            requantization: stage.requantization(channels),
-            range: stage.range(),
-            bound: T::largest_distance(zero_point),
-        };
-        let input = (self.positions.input, zero_point);
-        if layer.is_depthwise() {
-            let taps = patches.rows.taps * patches.columns.taps;
-            let weights = transposed(&weights, self.channels);
-            let kernel = Depthwise::new(engine, &matrix(&weights, 0..self.channels, taps), &patches.taps())?;
-            return Some(patches.planned::<T, _>([kernel].into(), input, shape));
-        }
-        let products = (0..patches.groups).map(|group| {
-            let channels = group * in_group..(group + 1) * in_group;
-            let weights = &weights[channels.start * depth..channels.end * depth];
-            Product::new(engine, &matrix(weights, channels, depth), &runs, run)
-        });
-        Some(patches.planned::<T, _>(products.collect::<Option<Vec<_>>>()?, input, shape))
-    }
-
-    /// As [`tiled`](Self::tiled), for floats.
-    fn tiled_float<L: Layer>(&self, layer: &L, range: (f32, f32), shape: &[usize]) -> Option<Planned> {
-        let engine = self.node.options.kernels.engine().filter(|_| !layer.is_depthwise())?;
-        let (patches, weights, bias) = (layer.patches()?, self.known::<f32>()?, self.known_bias::<f32>()?);
-        let (runs, run) = patches.runs();
-        let in_group = self.channels / patches.groups;
-        let depth = patches.rows.taps * patches.columns.taps * patches.depth;
-        let products = (0..patches.groups).map(|group| {
-            let weights = &weights[group * in_group * depth..][..in_group * depth];
-            let bias = bias.get(group * in_group..).unwrap_or_default();
-            FloatProduct::new(engine, (weights, bias), (in_group, depth), (&runs, run), range)
-        });
-        let products = products.collect::<Option<Vec<_>>>()?;
-        Some(patches.planned::<f32, _>(products, (self.positions.input, 0), shape))
-    }
-
-    /// The weights, where they are constant.
-    fn known<W: Element>(&self) -> Option<Vec<W>> {
-        self.node.input(self.positions.weights).ok()?.constant().ok()
-    }
-
-    /// The biases, where they are constant; none where there is no bias.
-    fn known_bias<A: Element>(&self) -> Option<Vec<A>> {
-        self.node.optional_input(self.positions.bias).map_or(Some(Vec::new()), |bias| bias.constant().ok())
-    }
-
     fn weight_zero_point(&self, weights: &Operand<'_>) -> Result<i32, OperatorFault> {
         if self.has_weight_zero_point && !weights.is_per_channel() {
             return Ok(weights.scale_and_zero_point()?.1);
@@ -270,12 +190,6 @@ impl Weighted<'_, '_> {
         weights.require_zero_points_of_zero()?;
         Ok(0)
     }
-}
-
-/// Weights `[taps, channels]` as `[channels, taps]`.
-fn transposed(weights: &[i8], channels: usize) -> Vec<i8> {
-    let taps = weights.len() / channels.max(1);
-    (0..channels).flat_map(|channel| (0..taps).map(move |tap| weights[tap * channels + channel])).collect()
 }
 
 /// Single precision, each sum in order as the reference forms it.

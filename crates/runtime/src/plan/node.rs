@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use burnlite_tflite::{Element, ElementType, Graph, Operator, Tensor, TensorId};
+use burnlite_tflite::{Element, ElementType, Graph, Operator, Quantization, Tensor, TensorId};
 
 use crate::error::OperatorFault;
 use crate::interpreter::InterpreterOptions;
@@ -73,6 +73,15 @@ impl<'p> Operand<'p> {
         })
     }
 
+    /// The tensor must have one element, in whatever shape.
+    pub(crate) fn require_one_element(&self) -> Result<(), OperatorFault> {
+        if self.elements() == 1 {
+            return Ok(());
+        }
+        let what = alloc::format!("tensor '{}' must have one element", self.tensor.name);
+        Err(OperatorFault::Shape { what, found: self.shape.into() })
+    }
+
     /// The elements of a constant.
     pub(crate) fn constant<T: Element>(&self) -> Result<Vec<T>, OperatorFault> {
         let name = || self.tensor.name.clone();
@@ -81,6 +90,41 @@ impl<'p> Operand<'p> {
             return Err(OperatorFault::Types { types: [self.element_type()].into() });
         }
         Ok(bytemuck::pod_collect_to_vec(bytes))
+    }
+
+    /// The one element of a constant.
+    pub(crate) fn scalar<T: Element>(&self) -> Result<T, OperatorFault> {
+        self.require_one_element()?;
+        Ok(self.constant()?[0])
+    }
+
+    /// The integers of a constant that holds axes, extents or positions, in 32 or 64 bits.
+    pub(crate) fn indices(&self) -> Result<Vec<i64>, OperatorFault> {
+        match self.element_type() {
+            ElementType::Int64 => self.constant(),
+            _ => Ok(self.constant::<i32>()?.into_iter().map(i64::from).collect()),
+        }
+    }
+
+    /// The one integer of a constant that holds an axis, an extent or a position.
+    pub(crate) fn index(&self) -> Result<i64, OperatorFault> {
+        self.require_one_element()?;
+        Ok(self.indices()?[0])
+    }
+
+    /// The extents of a constant that holds a shape or a part of one, in 32 or 64 bits; none is negative.
+    pub(crate) fn extents(&self) -> Result<Vec<usize>, OperatorFault> {
+        let extent = |found| {
+            let negative = OperatorFault::Option { option: "an extent", expected: "0 or more", found };
+            usize::try_from(found).map_err(|_| negative)
+        };
+        self.indices()?.into_iter().map(extent).collect()
+    }
+
+    /// The one extent of a constant.
+    pub(crate) fn extent(&self) -> Result<usize, OperatorFault> {
+        self.require_one_element()?;
+        Ok(self.extents()?[0])
     }
 
     /// Whether each slice along a dimension has a scale of its own.
@@ -118,6 +162,28 @@ impl<'p> Operand<'p> {
                 Err(self.unusable(&alloc::format!("the zero point is {zero_point}, but must be 0")))
             }
         }
+    }
+
+    /// The scale and zero point as they are in the file; zeros where there is not one of each.
+    pub(crate) fn uniform_quantization(&self) -> (f32, i64) {
+        match &self.tensor.quantization {
+            Some(Quantization { scale, zero_point, .. }) if scale.len() == 1 && zero_point.len() == 1 => {
+                (scale[0], zero_point[0])
+            }
+            _ => (0.0, 0),
+        }
+    }
+
+    /// The scale and zero point must be another tensor's: values go from one to the other as they are.
+    pub(crate) fn require_quantization_of(&self, other: &Self) -> Result<(), OperatorFault> {
+        let (found, expected) = (self.uniform_quantization(), other.uniform_quantization());
+        if found == expected {
+            return Ok(());
+        }
+        Err(self.unusable(&alloc::format!(
+            "the scale and zero point are {found:?}, but must be those of tensor '{}', {expected:?}",
+            other.tensor.name
+        )))
     }
 
     /// The zero points must all be 0.
