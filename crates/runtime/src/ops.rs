@@ -3,11 +3,6 @@
 //! The plain loops are the definition: every fast kernel is tested against them.
 
 pub(crate) mod activation;
-mod batch_matmul;
-mod conv;
-mod depthwise;
-mod fully_connected;
-mod hybrid;
 mod arithmetic;
 mod batch_matmul;
 mod binary;
@@ -53,9 +48,6 @@ use crate::plan::{Node, Planned};
 /// Derives the operator's parameters and the shapes of its results, and chooses its kernel.
 pub(crate) fn plan(node: &Node<'_>) -> Result<Planned, OperatorFault> {
     match &node.operator.op {
-        Op::AveragePool2d(options) => pool::plan_average(node, options),
-        Op::BatchMatMul(options) => batch_matmul::plan(node, options),
-        Op::Conv2d(options) => conv::plan(node, options),
         Op::Add(options) => arithmetic::plan_add(node, options),
         Op::ArgMax(options) => ordering::plan_arg_max(node, options),
         Op::ArgMin(options) => ordering::plan_arg_min(node, options),
@@ -109,9 +101,6 @@ pub(crate) fn plan(node: &Node<'_>) -> Result<Planned, OperatorFault> {
         Op::Shape(options) => shape::plan_shape(node, options),
         Op::Slice => slice::plan_slice(node),
         Op::Softmax(options) => softmax::plan(node, options),
-        Op::StridedSlice(options) => strided::plan_slice(node, options),
-        Op::Transpose => strided::plan_transpose(node),
-        Op::TransposeConv(options) => transpose_conv::plan(node, options),
         Op::SpaceToBatchNd => block::plan_space_to_batch(node),
         Op::SpaceToDepth(options) => block::plan_space_to_depth(node, options),
         Op::Split(options) => slice::plan_split(node, options),

@@ -67,7 +67,7 @@ mod tests {
     use super::*;
     use crate::fixed_point::QuantizedMultiplier;
     use crate::kernels::Kernels;
-    use crate::kernels::matrix::{Bias, Requantization};
+    use crate::kernels::matrix::{Bias, ChannelFactors};
     use crate::ops::integer::{Accumulator, OutputRange};
 
     const RANGE: OutputRange = OutputRange { zero_point: 0, min: -32_768, max: 32_767 };
@@ -97,7 +97,7 @@ mod tests {
                 channels,
                 depth: taps,
                 bias: Bias::Wide(&bias),
-                requantization: Requantization::Fixed(&multipliers),
+                factors: ChannelFactors::Fixed(&multipliers),
                 range: RANGE,
                 bound: 1 << 15,
             };

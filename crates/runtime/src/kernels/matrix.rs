@@ -18,7 +18,7 @@ pub(crate) struct Matrix<'l> {
     pub(crate) depth: usize,
     /// One for each channel, or none.
     pub(crate) bias: Bias<'l>,
-    pub(crate) requantization: Requantization<'l>,
+    pub(crate) factors: ChannelFactors<'l>,
     pub(crate) range: OutputRange,
     /// No element of a row is larger in magnitude.
     pub(crate) bound: i64,
@@ -45,7 +45,7 @@ impl Bias<'_> {
 
 /// From sums to outputs, by channel.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Requantization<'l> {
+pub(crate) enum ChannelFactors<'l> {
     /// The accumulator's rule in fixed point.
     Fixed(&'l [QuantizedMultiplier]),
     /// Double precision, rounded half away from zero.
@@ -128,19 +128,19 @@ impl Matrix<'_> {
             Bias::Narrow(bias) => bias.to_vec(),
             Bias::Wide(bias) => self.narrow_bias(bias)?,
         };
-        let rule = match (self.requantization, self.bias) {
-            (Requantization::Fixed(multipliers), Bias::Narrow(_)) => Rule::fixed(multipliers),
-            (Requantization::Fixed(multipliers), Bias::Wide(_)) => Rule::half_up(multipliers)?,
-            (Requantization::HalfAway(factors), _) => Rule::half_away(factors),
+        let rule = match (self.factors, self.bias) {
+            (ChannelFactors::Fixed(multipliers), Bias::Narrow(_)) => Rule::fixed(multipliers),
+            (ChannelFactors::Fixed(multipliers), Bias::Wide(_)) => Rule::half_up(multipliers)?,
+            (ChannelFactors::HalfAway(factors), _) => Rule::half_away(factors),
         };
         Some(Scaling::new(rule, &bias, self.channels, self.range))
     }
 
     /// The ending in 64 bits.
     fn wide(&self) -> Ending {
-        let requantization = match self.requantization {
-            Requantization::Fixed(multipliers) => WideRequantization::Fixed(multipliers.to_vec()),
-            Requantization::HalfAway(factors) => WideRequantization::HalfAway(factors.to_vec()),
+        let requantization = match self.factors {
+            ChannelFactors::Fixed(multipliers) => WideRequantization::Fixed(multipliers.to_vec()),
+            ChannelFactors::HalfAway(factors) => WideRequantization::HalfAway(factors.to_vec()),
         };
         let bias = match self.bias {
             Bias::Narrow(bias) => bias.iter().map(|&bias| bias.into()).collect(),

@@ -82,7 +82,7 @@ mod tests {
     use super::*;
     use crate::fixed_point::{QuantizedMultiplier, round_half_away};
     use crate::kernels::Kernels;
-    use crate::kernels::matrix::{Bias, Requantization};
+    use crate::kernels::matrix::{Bias, ChannelFactors};
     use crate::ops::integer::{Accumulator, OutputRange};
 
     /// A layer's data and rows for it.
@@ -99,14 +99,14 @@ mod tests {
     const RANGE: OutputRange = OutputRange { zero_point: 3, min: -32_000, max: 32_767 };
 
     impl Case {
-        fn layer<'l>(&'l self, bias: Bias<'l>, requantization: Requantization<'l>) -> Matrix<'l> {
+        fn layer<'l>(&'l self, bias: Bias<'l>, factors: ChannelFactors<'l>) -> Matrix<'l> {
             let Self { channels, depth, .. } = *self;
             Matrix {
                 weights: &self.weights,
                 channels,
                 depth,
                 bias,
-                requantization,
+                factors,
                 range: RANGE,
                 bound: 1 << 15,
             }
@@ -114,7 +114,7 @@ mod tests {
 
         fn outputs(&self, engine: Engine, matrix: &Matrix<'_>) -> Vec<i16> {
             // Rows lie one after the other, and the last one has an element behind it.
-            let product = Product::new(engine, layer, &[0], self.depth).unwrap();
+            let product = Product::new(engine, matrix, &[0], self.depth).unwrap();
             let image = [&self.rows[..], &[0x5555]].concat();
             let begins: Vec<usize> = (0..self.rows.len()).step_by(self.depth).collect();
             let mut outputs = vec![0; begins.len() * self.channels];
@@ -154,7 +154,7 @@ mod tests {
                 .iter()
                 .map(|m| f64::from(m.multiplier) * libm::scalbn(1.0, m.shift - 31))
                 .collect();
-            let fixed = Requantization::Fixed(&self.multipliers);
+            let fixed = ChannelFactors::Fixed(&self.multipliers);
             let away = |sum: f64, channel: usize| {
                 round_half_away(sum * factors[channel]).clamp(i32::MIN.into(), i32::MAX.into()) as i32
             };
@@ -170,7 +170,7 @@ mod tests {
                     "{:?}, 32 bits",
                     engine
                 );
-                let away = outputs(Bias::Wide(&self.bias), Requantization::HalfAway(&factors));
+                let away = outputs(Bias::Wide(&self.bias), ChannelFactors::HalfAway(&factors));
                 prop_assert_eq!(&away, &real, "{:?}, double precision", engine);
             }
             Ok(())

@@ -4,11 +4,13 @@
 use alloc::vec::Vec;
 use core::fmt::Debug;
 use core::marker::PhantomData;
+use core::ops::Range;
 
 use burnlite_tflite::{Activation, Element, ElementType};
 
 use crate::error::OperatorFault;
 use crate::fixed_point::{QuantizedMultiplier, round_half_away};
+use crate::kernels::matrix::{Bias, ChannelFactors};
 use crate::ops::activation::integer_range;
 use crate::ops::weighted::OutputStage;
 use crate::plan::Operand;
@@ -26,8 +28,11 @@ pub(crate) trait Integer: Element + Into<i32> + Ord {
 
     /// The largest magnitude of an integer less the zero point.
     fn largest_distance(zero_point: i32) -> i64 {
-        i64::from(Self::MAX).abs_diff(zero_point.into()).max(i64::from(Self::MIN).abs_diff(zero_point.into()))
-            as i64
+        [Self::MIN, Self::MAX]
+            .map(|bound| i64::from(bound) - i64::from(zero_point))
+            .map(i64::abs)
+            .into_iter()
+            .fold(1, i64::max)
     }
 }
 
@@ -226,6 +231,19 @@ impl<T: Integer> Requantization<T> {
             }
         };
         Ok(Self { factors, range: OutputRange::new::<T>(output, activation)?, output: PhantomData })
+    }
+
+    /// The factors of a range of channels.
+    pub(crate) fn factors(&self, channels: Range<usize>) -> ChannelFactors<'_> {
+        match &self.factors {
+            Factors::Double(factors) => ChannelFactors::HalfAway(&factors[channels]),
+            Factors::FixedPoint(multipliers) => ChannelFactors::Fixed(&multipliers[channels]),
+        }
+    }
+
+    /// Zero point and bounds of the output.
+    pub(crate) fn range(&self) -> OutputRange {
+        self.range
     }
 }
 

@@ -6,6 +6,7 @@
 use alloc::vec::Vec;
 use core::fmt::Debug;
 use core::marker::PhantomData;
+use core::ops::Range;
 
 use burnlite_tflite::Element;
 
@@ -13,8 +14,10 @@ use crate::error::OperatorFault;
 use crate::frame::{Inputs, Writable, elements_mut};
 use crate::kernels::depthwise::Depthwise;
 use crate::kernels::float::FloatProduct;
+use crate::kernels::matrix::Matrix;
 use crate::kernels::product::{Product, ROWS};
-use crate::ops::integer::Integer;
+use crate::ops::integer::{Accumulator, Integer, Requantization};
+use crate::ops::weighted::{Layer, Weighted};
 use crate::ops::window::Windows;
 use crate::plan::{Kernel, Planned};
 
@@ -26,10 +29,13 @@ pub(crate) struct Patches {
     pub(crate) columns: Windows,
     pub(crate) groups: usize,
     pub(crate) depth: usize,
+    /// Whether each channel of the result sees the one channel of the input, the weights being `[taps, channels]`; else the
+    /// channels of a group see all of the group's, and the weights are `[channels, taps, depth]`.
+    pub(crate) is_depthwise: bool,
 }
 
 /// Kernels that compute the results of up to [`ROWS`] windows at a time.
-pub(crate) trait Tiles<T>: Debug + Send + Sync + Sized + 'static {
+trait Tiles<T>: Debug + Send + Sync + Sized + 'static {
     /// What the input is laid out as.
     type Cell: Element;
 
@@ -64,13 +70,18 @@ impl Patches {
         self.groups * self.depth
     }
 
+    /// Elements that a row of weights meets.
+    fn row(&self) -> usize {
+        self.rows.taps * self.columns.taps * self.depth
+    }
+
     /// Elements of a row of pixels, padding included.
     fn line(&self) -> usize {
         self.columns.extent() * self.pixel()
     }
 
     /// Where the runs of neighbouring elements begin that a row of weights meets, in its order, and the elements of a run.
-    pub(crate) fn runs(&self) -> (Vec<usize>, usize) {
+    fn runs(&self) -> (Vec<usize>, usize) {
         let tap_row = |tap: usize| tap * self.rows.dilation * self.line();
         if self.columns.dilation == 1 && self.groups == 1 {
             return ((0..self.rows.taps).map(tap_row).collect(), self.columns.taps * self.depth);
@@ -79,7 +90,7 @@ impl Patches {
     }
 
     /// Where the pixels under the taps of a window begin.
-    pub(crate) fn taps(&self) -> Vec<usize> {
+    fn taps(&self) -> Vec<usize> {
         let columns = |row| (0..self.columns.taps).map(move |column| (row, column));
         let offset = |(row, column)| {
             row * self.rows.dilation * self.line() + column * self.columns.dilation * self.pixel()
@@ -88,7 +99,7 @@ impl Patches {
     }
 
     /// The layer on its kernels, one for each group.
-    pub(crate) fn planned<T: Element, K: Tiles<T>>(
+    fn planned<T: Element, K: Tiles<T>>(
         self,
         kernels: Vec<K>,
         (input, zero_point): (usize, i32),
@@ -118,6 +129,80 @@ impl Patches {
         };
         Planned { scratch_bytes: [scratch * size_of::<K::Cell>()].into(), ..Planned::new(shape, kernel) }
     }
+}
+
+impl Weighted<'_, '_> {
+    /// The layer on kernels for tiles, if the options let them run, its operands are known, and it has a form for them.
+    pub(crate) fn tiled_integers<L: Layer, T: Integer, A: Accumulator>(
+        &self,
+        layer: &L,
+        (zero_point, weight_zero_point): (i32, i32),
+        requantization: &Requantization<T>,
+        shape: &[usize],
+    ) -> Option<Planned> {
+        let engine = self.node.options.kernels.engine().filter(|_| weight_zero_point == 0)?;
+        let (patches, weights, bias) = (layer.patches()?, self.known::<i8>()?, self.known_bias::<A>()?);
+        let matrix = |weights, channels: Range<usize>, depth| Matrix {
+            weights,
+            channels: channels.len(),
+            depth,
+            bias: A::bias(&bias).part(channels.clone()),
+            factors: requantization.factors(channels),
+            range: requantization.range(),
+            bound: T::largest_distance(zero_point),
+        };
+        let input = (self.positions.input, zero_point);
+        if patches.is_depthwise {
+            let (taps, weights) = (patches.taps(), transposed(&weights, self.channels));
+            let kernel = Depthwise::new(engine, &matrix(&weights, 0..self.channels, taps.len()), &taps)?;
+            return Some(patches.planned::<T, _>([kernel].into(), input, shape));
+        }
+        let (in_group, depth) = (self.channels / patches.groups, patches.row());
+        let (runs, run) = patches.runs();
+        let products = (0..patches.groups).map(|group| {
+            let channels = group * in_group..(group + 1) * in_group;
+            let weights = &weights[channels.start * depth..channels.end * depth];
+            Product::new(engine, &matrix(weights, channels, depth), &runs, run)
+        });
+        Some(patches.planned::<T, _>(products.collect::<Option<Vec<_>>>()?, input, shape))
+    }
+
+    /// As [`tiled_integers`](Self::tiled_integers).
+    pub(crate) fn tiled_floats<L: Layer>(
+        &self,
+        layer: &L,
+        range: (f32, f32),
+        shape: &[usize],
+    ) -> Option<Planned> {
+        let engine = self.node.options.kernels.engine()?;
+        let patches = layer.patches().filter(|patches| !patches.is_depthwise)?;
+        let (weights, bias) = (self.known::<f32>()?, self.known_bias::<f32>()?);
+        let (in_group, depth) = (self.channels / patches.groups, patches.row());
+        let (runs, run) = patches.runs();
+        let products = (0..patches.groups).map(|group| {
+            let weights = &weights[group * in_group * depth..][..in_group * depth];
+            let bias = bias.get(group * in_group..).unwrap_or_default();
+            FloatProduct::new(engine, (weights, bias), (in_group, depth), (&runs, run), range)
+        });
+        let products = products.collect::<Option<Vec<_>>>()?;
+        Some(patches.planned::<f32, _>(products, (self.positions.input, 0), shape))
+    }
+
+    /// The weights, where they are constant.
+    fn known<W: Element>(&self) -> Option<Vec<W>> {
+        self.node.input(self.positions.weights).ok()?.constant().ok()
+    }
+
+    /// The biases, where they are constant; none where there is no bias.
+    fn known_bias<A: Element>(&self) -> Option<Vec<A>> {
+        self.node.optional_input(self.positions.bias).map_or(Some(Vec::new()), |bias| bias.constant().ok())
+    }
+}
+
+/// Weights `[taps, channels]` as `[channels, taps]`.
+fn transposed(weights: &[i8], channels: usize) -> Vec<i8> {
+    let taps = weights.len() / channels.max(1);
+    (0..channels).flat_map(|channel| (0..taps).map(move |tap| weights[tap * channels + channel])).collect()
 }
 
 impl<T: Element, K: Tiles<T>> Kernel for TiledLayer<T, K> {
