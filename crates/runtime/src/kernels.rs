@@ -3,10 +3,26 @@
 //! The reference loops stay compiled on every machine and are the oracle
 //! of every kernel's tests.
 
+pub(crate) mod depthwise;
+pub(crate) mod float;
 mod generic;
+pub(crate) mod matrix;
+pub(crate) mod pack;
+pub(crate) mod product;
+pub(crate) mod scale;
+pub(crate) mod taps;
+#[cfg(target_arch = "x86_64")]
+#[expect(unsafe_code, reason = "vector instructions; each block says why it is sound")]
+mod x86_64;
 
 use core::fmt;
+use core::ops::Range;
 
+use crate::kernels::float::FloatSums;
+use crate::kernels::pack::PANEL;
+use crate::kernels::product::Sums;
+use crate::kernels::scale::Scaling;
+use crate::kernels::taps::Taps;
 use crate::ops::integer::{Accumulator, Integer};
 
 /// Which kernels run. All of them give the same integers.
@@ -18,29 +34,141 @@ pub enum Kernels {
     Auto,
     /// The plain loops that define the results.
     Reference,
+    /// Those of one instruction set, by the name in [`KERNELS`].
+    Named(&'static str),
 }
 
-/// What is known about a kernel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What is known about the kernels of an instruction set.
+#[derive(Debug, Clone, Copy)]
 pub struct KernelInfo {
-    /// Name: instruction set, input, weights, sum.
+    /// The name that [`Kernels::Named`] takes.
     pub name: &'static str,
-    /// Most products whose sum is exact, whatever their values; `None` where any number is.
-    pub max_exact_depth: Option<usize>,
+    /// What it is.
+    pub description: &'static str,
+    engine: fn() -> Option<Engine>,
 }
 
-/// Every kernel that this build has.
+/// All kernels that this build has, the fastest first.
 pub const KERNELS: &[KernelInfo] = &[
-    KernelInfo { name: "reference", max_exact_depth: None },
-    KernelInfo { name: "generic-i16i8i64", max_exact_depth: None },
-    KernelInfo { name: "generic-i8i8i32", max_exact_depth: None },
+    #[cfg(target_arch = "x86_64")]
+    KernelInfo {
+        name: "avx2",
+        description: "AVX2, tiles of 4 rows and 16 channels",
+        engine: || x86_64::Avx2::new().map(Engine::Avx2),
+    },
+    KernelInfo {
+        name: "generic",
+        description: "portable code that the compiler vectorizes",
+        engine: || Some(Engine::Generic),
+    },
 ];
+
+impl KernelInfo {
+    /// Whether this machine can run them.
+    pub fn is_available(&self) -> bool {
+        (self.engine)().is_some()
+    }
+}
+
+/// The kernels of one instruction set, with the proof that the machine has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Engine {
+    Generic,
+    #[cfg(target_arch = "x86_64")]
+    Avx2(x86_64::Avx2),
+}
+
+impl Engine {
+    /// Sums of products of `ROWS` rows with the channels of a panel; they wrap. The pairs of a block of taps meet the panel's
+    /// weights.
+    #[inline]
+    fn tile<const ROWS: usize>(
+        self,
+        rows: [&[i16]; ROWS],
+        taps: &Taps,
+        block: Range<usize>,
+        panel: &[[i8; 2 * PANEL]],
+        sums: &mut [Sums; ROWS],
+    ) {
+        let offsets = &taps.offsets()[block];
+        match self {
+            Self::Generic => generic::tile(rows, offsets, panel, sums),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(avx2) => avx2.tile(rows, (offsets, taps.span()), panel, sums),
+        }
+    }
+
+    /// Sums of products of a panel's channels with weights of their own; they wrap. Each two taps are a pair, and a tap is the
+    /// offset of as many elements as a panel has channels.
+    #[inline]
+    fn depthwise(
+        self,
+        row: &[i16],
+        taps: &Taps,
+        block: Range<usize>,
+        panel: &[[i8; 2 * PANEL]],
+        sums: &mut Sums,
+    ) {
+        let offsets = &taps.offsets()[2 * block.start..2 * block.end];
+        match self {
+            Self::Generic => generic::depthwise(row, offsets, panel, sums),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(avx2) => avx2.depthwise(row, offsets, panel, sums),
+        }
+    }
+
+    /// Sums of products of `ROWS` rows of floats with the channels of a panel.
+    #[inline]
+    fn float_tile<const ROWS: usize>(
+        self,
+        rows: [&[f32]; ROWS],
+        taps: &Taps,
+        panel: &[FloatSums],
+        sums: &mut [FloatSums; ROWS],
+    ) {
+        match self {
+            Self::Generic => generic::float_tile(rows, taps.offsets(), panel, sums),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(avx2) => avx2.float_tile(rows, (taps.offsets(), taps.span()), panel, sums),
+        }
+    }
+
+    /// Replaces the sums of a panel by their outputs.
+    #[inline]
+    fn scale(self, sums: &mut [Sums], scaling: &Scaling, panel: usize) {
+        match self {
+            Self::Generic => sums.iter_mut().for_each(|sums| *sums = scaling.apply(sums, panel)),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(avx2) => avx2.scale(sums, scaling, panel),
+        }
+    }
+}
+
+impl Kernels {
+    /// The kernels that run; `None` for the plain loops, and for a name that does not exist or that this machine cannot run.
+    pub(crate) fn engine(self) -> Option<Engine> {
+        match self {
+            Self::Auto => KERNELS.iter().find_map(|kernels| (kernels.engine)()),
+            Self::Reference => None,
+            Self::Named(name) => {
+                KERNELS.iter().find(|kernels| kernels.name == name).and_then(|kernels| (kernels.engine)())
+            }
+        }
+    }
+
+    /// Everything that this machine can run.
+    #[cfg(test)]
+    pub(crate) fn engines() -> alloc::vec::Vec<Engine> {
+        KERNELS.iter().filter_map(|kernels| (kernels.engine)()).collect()
+    }
+}
 
 impl fmt::Display for Kernels {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::Auto => "auto",
             Self::Reference => "reference",
+            Self::Named(name) => name,
         })
     }
 }
@@ -53,7 +181,7 @@ pub(crate) trait Dot<T, A, W = i8> {
 impl Dot<i8, i32> for Kernels {
     fn dot(&self, row: &[i8], weights: &[i8], zero_points: (i32, i32)) -> i32 {
         match self {
-            Self::Auto => generic::dot_i8(row, weights, zero_points),
+            Self::Auto | Self::Named(_) => generic::dot_i8(row, weights, zero_points),
             Self::Reference => reference_dot(row, weights, zero_points),
         }
     }
@@ -62,7 +190,7 @@ impl Dot<i8, i32> for Kernels {
 impl Dot<i16, i64> for Kernels {
     fn dot(&self, row: &[i16], weights: &[i8], zero_points: (i32, i32)) -> i64 {
         match self {
-            Self::Auto if zero_points == (0, 0) => generic::dot_i16(row, weights),
+            Self::Auto | Self::Named(_) if zero_points == (0, 0) => generic::dot_i16(row, weights),
             _ => reference_dot(row, weights, zero_points),
         }
     }
@@ -72,7 +200,7 @@ impl Dot<i16, i32> for Kernels {
     fn dot(&self, row: &[i16], weights: &[i8], zero_points: (i32, i32)) -> i32 {
         match self {
             // A 32-bit sum wraps; the wrapped value is the low half of the exact one.
-            Self::Auto if zero_points == (0, 0) => generic::dot_i16(row, weights) as i32,
+            Self::Auto | Self::Named(_) if zero_points == (0, 0) => generic::dot_i16(row, weights) as i32,
             _ => reference_dot(row, weights, zero_points),
         }
     }

@@ -35,6 +35,7 @@ mod slice;
 mod softmax;
 mod strided;
 mod table;
+mod tiled;
 mod transpose_conv;
 mod weighted;
 mod window;

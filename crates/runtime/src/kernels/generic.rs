@@ -1,5 +1,61 @@
 //! Portable kernels, written so that the compiler vectorizes them.
 
+use crate::kernels::float::FloatSums;
+use crate::kernels::pack::PANEL;
+use crate::kernels::product::Sums;
+
+/// As [`Engine::tile`](super::Engine::tile).
+pub(super) fn tile<const ROWS: usize>(
+    rows: [&[i16]; ROWS],
+    offsets: &[u32],
+    panel: &[[i8; 2 * PANEL]],
+    sums: &mut [Sums; ROWS],
+) {
+    for (row, sums) in rows.into_iter().zip(sums) {
+        *sums = [0; PANEL];
+        for (&offset, weights) in offsets.iter().zip(panel) {
+            let pair = &row[offset as usize..][..2];
+            let (first, second) = (i32::from(pair[0]), i32::from(pair[1]));
+            let (pairs, _) = weights.as_chunks::<2>();
+            for (sum, &[w0, w1]) in sums.iter_mut().zip(pairs) {
+                // At most 2^22 each: the sum of the two is exact.
+                *sum = sum.wrapping_add(first * i32::from(w0) + second * i32::from(w1));
+            }
+        }
+    }
+}
+
+/// As [`Engine::depthwise`](super::Engine::depthwise).
+pub(super) fn depthwise(row: &[i16], offsets: &[u32], panel: &[[i8; 2 * PANEL]], sums: &mut Sums) {
+    *sums = [0; PANEL];
+    for (taps, weights) in offsets.as_chunks::<2>().0.iter().zip(panel) {
+        let [first, second] = taps.map(|tap| &row[tap as usize..][..PANEL]);
+        let (pairs, _) = weights.as_chunks::<2>();
+        for (channel, (sum, &[w0, w1])) in sums.iter_mut().zip(pairs).enumerate() {
+            let product = |x: i16, w: i8| i32::from(x) * i32::from(w);
+            *sum = sum.wrapping_add(product(first[channel], w0) + product(second[channel], w1));
+        }
+    }
+}
+
+/// As [`Engine::float_tile`](super::Engine::float_tile), with sums in the order of the taps: the same bits on every machine.
+pub(super) fn float_tile<const ROWS: usize>(
+    rows: [&[f32]; ROWS],
+    offsets: &[u32],
+    panel: &[FloatSums],
+    sums: &mut [FloatSums; ROWS],
+) {
+    for (row, sums) in rows.into_iter().zip(sums) {
+        *sums = [0.0; PANEL];
+        for (&offset, weights) in offsets.iter().zip(panel) {
+            let x = row[offset as usize];
+            for (sum, w) in sums.iter_mut().zip(weights) {
+                *sum += x * w;
+            }
+        }
+    }
+}
+
 /// Products of an `i16` and an `i8` whose sum always fits 32 bits: each is at most 2^22 in magnitude.
 const BLOCK: usize = 508;
 const _: () = assert!((BLOCK as i64) << 22 <= i32::MAX as i64);

@@ -7,6 +7,7 @@ use crate::error::OperatorFault;
 use crate::frame::elements_mut;
 use crate::ops::hybrid::{Hybrid, SampleRange};
 use crate::ops::integer::Rescaling;
+use crate::ops::tiled::Patches;
 use crate::ops::weighted::{Arithmetic, Layer, Positions, Samples, Weighted, has_narrow_sums};
 use crate::ops::window::{Steps, Windows};
 use crate::plan::{Node, Planned};
@@ -108,6 +109,11 @@ impl Layer for Conv2d {
     fn scratch_bytes<A: Arithmetic>(&self) -> usize {
         let elements = self.rows.taps * self.columns.taps * self.depth;
         elements.saturating_mul(size_of::<A::Input>())
+    }
+
+    fn patches(&self) -> Option<Patches> {
+        let Self { batch: images, rows, columns, groups, depth, .. } = *self;
+        Some(Patches { images, rows, columns, groups, depth, is_depthwise: false })
     }
 
     fn for_each_sum<A: Arithmetic>(

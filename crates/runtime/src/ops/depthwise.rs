@@ -7,6 +7,7 @@ use crate::error::OperatorFault;
 use crate::frame::elements_mut;
 use crate::ops::hybrid::{Hybrid, SampleRange};
 use crate::ops::integer::Rescaling;
+use crate::ops::tiled::Patches;
 use crate::ops::weighted::{Arithmetic, Layer, Positions, Samples, Weighted};
 use crate::ops::window::{Steps, Windows};
 use crate::plan::{Node, Planned};
@@ -104,6 +105,11 @@ impl Layer for DepthwiseConv2d {
     /// The sums of all channels.
     fn scratch_bytes<A: Arithmetic>(&self) -> usize {
         self.channels().saturating_mul(size_of::<A::Sum>())
+    }
+
+    fn patches(&self) -> Option<Patches> {
+        let Self { batch: images, rows, columns, depth, multiplier } = *self;
+        (multiplier == 1).then_some(Patches { images, rows, columns, groups: 1, depth, is_depthwise: true })
     }
 
     fn for_each_sum<A: Arithmetic>(

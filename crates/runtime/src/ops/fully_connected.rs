@@ -9,7 +9,9 @@ use crate::error::OperatorFault;
 use crate::interpreter::Numerics;
 use crate::ops::hybrid::{Hybrid, SampleRange};
 use crate::ops::integer::Rescaling;
+use crate::ops::tiled::Patches;
 use crate::ops::weighted::{Arithmetic, Layer, Positions, Samples, Weighted, has_narrow_sums};
+use crate::ops::window::Windows;
 use crate::plan::{Node, Planned};
 
 /// The shapes of a product: input `[rows, depth]`, weights `[channels, depth]`, output `[rows, channels]`.
@@ -80,6 +82,12 @@ impl FullyConnected {
 impl Layer for FullyConnected {
     fn samples(&self) -> Samples {
         Samples { count: self.rows, elements: self.depth }
+    }
+
+    /// An image whose pixels are the rows.
+    fn patches(&self) -> Option<Patches> {
+        let (rows, columns) = (Windows::points(1), Windows::points(self.rows));
+        Some(Patches { images: 1, rows, columns, groups: 1, depth: self.depth, is_depthwise: false })
     }
 
     fn for_each_sum<A: Arithmetic>(

@@ -4,11 +4,13 @@
 use alloc::vec::Vec;
 use core::fmt::Debug;
 use core::marker::PhantomData;
+use core::ops::Range;
 
 use burnlite_tflite::{Activation, Element, ElementType};
 
 use crate::error::OperatorFault;
 use crate::fixed_point::{QuantizedMultiplier, round_half_away};
+use crate::kernels::matrix::{Bias, ChannelFactors};
 use crate::ops::activation::integer_range;
 use crate::ops::weighted::OutputStage;
 use crate::plan::Operand;
@@ -20,6 +22,18 @@ pub(crate) trait Integer: Element + Into<i32> + Ord {
 
     /// The integer itself where it fits, else the nearest that does.
     fn saturating_from(value: i32) -> Self;
+
+    /// The integer, which must fit.
+    fn truncating_from(value: i32) -> Self;
+
+    /// The largest magnitude of an integer less the zero point.
+    fn largest_distance(zero_point: i32) -> i64 {
+        [Self::MIN, Self::MAX]
+            .map(|bound| i64::from(bound) - i64::from(zero_point))
+            .map(i64::abs)
+            .into_iter()
+            .fold(1, i64::max)
+    }
 }
 
 macro_rules! integers {
@@ -27,6 +41,11 @@ macro_rules! integers {
         impl Integer for $integer {
             const MIN: i32 = $integer::MIN as i32;
             const MAX: i32 = $integer::MAX as i32;
+
+            #[inline]
+            fn truncating_from(value: i32) -> Self {
+                value as Self
+            }
 
             #[inline]
             fn saturating_from(value: i32) -> Self {
@@ -45,6 +64,8 @@ pub(crate) trait Accumulator: Element {
     fn plus(self, other: Self) -> Self;
     fn requantize(self, multiplier: QuantizedMultiplier) -> i32;
     fn to_f64(self) -> f64;
+    /// Biases for sums of this type.
+    fn bias(biases: &[Self]) -> Bias<'_>;
     /// The largest shift for which [`requantize`](Self::requantize) is defined.
     const MAX_SHIFT: i32;
 }
@@ -68,6 +89,9 @@ impl Accumulator for i32 {
     fn to_f64(self) -> f64 {
         self.into()
     }
+    fn bias(biases: &[Self]) -> Bias<'_> {
+        Bias::Narrow(biases)
+    }
 }
 
 impl Accumulator for i64 {
@@ -88,6 +112,9 @@ impl Accumulator for i64 {
     #[inline]
     fn to_f64(self) -> f64 {
         self as f64
+    }
+    fn bias(biases: &[Self]) -> Bias<'_> {
+        Bias::Wide(biases)
     }
 }
 
@@ -196,6 +223,19 @@ impl<T: Integer> Requantization<T> {
             }
         };
         Ok(Self { factors, range: OutputRange::new::<T>(output, activation)?, output: PhantomData })
+    }
+
+    /// The factors of a range of channels.
+    pub(crate) fn factors(&self, channels: Range<usize>) -> ChannelFactors<'_> {
+        match &self.factors {
+            Factors::Double(factors) => ChannelFactors::HalfAway(&factors[channels]),
+            Factors::FixedPoint(multipliers) => ChannelFactors::Fixed(&multipliers[channels]),
+        }
+    }
+
+    /// Zero point and bounds of the output.
+    pub(crate) fn range(&self) -> OutputRange {
+        self.range
     }
 }
 

@@ -42,7 +42,7 @@ fn plan(node: &Node<'_>, options: &Pool2dOptions, pooling: Pooling) -> Result<Pl
     match (node.input(0)?.element_type(), node.output(0)?.element_type()) {
         (ElementType::Float32, ElementType::Float32) => {
             let range = float_range(options.activation)?;
-            Ok(Planned::new(geometry.output_shape(), FloatPool { geometry, pooling, range }))
+            Ok(geometry.planned::<f32>(FloatPool { geometry, pooling, range }))
         }
         (ElementType::Int8, ElementType::Int8) => integer::<i8>(node, options, geometry, pooling),
         (ElementType::Int16, ElementType::Int16) => integer::<i16>(node, options, geometry, pooling),
@@ -63,7 +63,10 @@ fn integer<T: Integer>(
     }
     let range = OutputRange::new::<T>(&output, options.activation)?;
     let kernel = IntegerPool::<T> { geometry, pooling, range, element: PhantomData };
-    Ok(Planned::new(geometry.output_shape(), kernel))
+    Ok(match pooling {
+        Pooling::Max => geometry.planned::<T>(kernel),
+        Pooling::Average => geometry.planned::<i64>(kernel),
+    })
 }
 
 impl Geometry {
@@ -88,37 +91,45 @@ impl Geometry {
         [self.batch, self.rows.output, self.columns.output, self.channels]
     }
 
-    /// Folds the values under each window, from `start`; calls `output` with each result, in order, and with the number of
-    /// values, which leaves out those beyond the image.
+    /// Folds the values under each window, channel by channel from `start`; calls `output` with the results of a window, in
+    /// order, and with the number of pixels, which leaves out those beyond the image. `folded` is memory for the channels.
     fn fold_windows<T: Element, S: Copy>(
         &self,
         input: &[T],
-        start: S,
+        (start, folded): (S, &mut [S]),
         add: impl Fn(S, T) -> S,
-        mut output: impl FnMut(S, usize),
+        mut output: impl FnMut(&[S], usize),
     ) {
         if self.channels == 0 {
             return;
         }
         for image in 0..self.batch {
             for row in 0..self.rows.output {
+                let rows = self.rows.taps_inside(row);
                 for column in 0..self.columns.output {
-                    let (rows, columns) = (self.rows.taps_inside(row), self.columns.taps_inside(column));
-                    for channel in 0..self.channels {
-                        let mut folded = start;
-                        for tap_row in rows.clone() {
-                            let pixel_row = image * self.rows.input + self.rows.pixel(row, tap_row);
-                            for tap_column in columns.clone() {
-                                let pixel =
-                                    pixel_row * self.columns.input + self.columns.pixel(column, tap_column);
-                                folded = add(folded, input[pixel * self.channels + channel]);
+                    let columns = self.columns.taps_inside(column);
+                    folded.fill(start);
+                    for tap_row in rows.clone() {
+                        let pixel_row = image * self.rows.input + self.rows.pixel(row, tap_row);
+                        for tap_column in columns.clone() {
+                            let pixel =
+                                pixel_row * self.columns.input + self.columns.pixel(column, tap_column);
+                            let pixel = &input[pixel * self.channels..][..self.channels];
+                            for (folded, &x) in folded.iter_mut().zip(pixel) {
+                                *folded = add(*folded, x);
                             }
                         }
-                        output(folded, rows.len() * columns.len());
                     }
+                    output(folded, rows.len() * columns.len());
                 }
             }
         }
+    }
+
+    /// The kernel with memory for a window's results of type `S`.
+    fn planned<S>(&self, kernel: impl Kernel + 'static) -> Planned {
+        let scratch_bytes = [self.channels.saturating_mul(size_of::<S>())].into();
+        Planned { scratch_bytes, ..Planned::new(self.output_shape(), kernel) }
     }
 }
 
@@ -130,18 +141,23 @@ struct FloatPool {
 }
 
 impl Kernel for FloatPool {
-    fn run(&self, inputs: &Inputs<'_>, [output, ..]: &mut Writable<'_>) -> Result<(), OperatorFault> {
-        let input = inputs.get::<f32>(0);
-        let mut outputs = elements_mut::<f32>(output).iter_mut();
-        let mut write = |value| outputs.next().into_iter().for_each(|y| *y = clamp(value, self.range));
+    fn run(&self, inputs: &Inputs<'_>, [output, folded, ..]: &mut Writable<'_>) -> Result<(), OperatorFault> {
+        let (input, folded) = (inputs.get::<f32>(0), elements_mut::<f32>(folded));
+        let mut outputs = elements_mut::<f32>(output).chunks_exact_mut(self.geometry.channels.max(1));
+        let mut write = |values: &[f32], divisor: f32| {
+            for (y, &value) in outputs.next().into_iter().flatten().zip(values) {
+                *y = clamp(value / divisor, self.range);
+            }
+        };
         let larger = |a: f32, b: f32| if a < b { b } else { a };
         match self.pooling {
             Pooling::Max => {
-                self.geometry.fold_windows(input, f32::MIN, larger, |largest, _| write(largest));
+                self.geometry
+                    .fold_windows(input, (f32::MIN, folded), larger, |largest, _| write(largest, 1.0));
             }
             Pooling::Average => {
-                let average = |sum: f32, count: usize| write(sum / count as f32);
-                self.geometry.fold_windows(input, 0.0, |sum, x| sum + x, average);
+                let average = |sums: &[f32], count: usize| write(sums, count as f32);
+                self.geometry.fold_windows(input, (0.0, folded), |sum, x| sum + x, average);
             }
         }
         Ok(())
@@ -157,25 +173,26 @@ struct IntegerPool<T> {
 }
 
 impl<T: Integer> Kernel for IntegerPool<T> {
-    fn run(&self, inputs: &Inputs<'_>, [output, ..]: &mut Writable<'_>) -> Result<(), OperatorFault> {
+    fn run(&self, inputs: &Inputs<'_>, [output, folded, ..]: &mut Writable<'_>) -> Result<(), OperatorFault> {
         let input = inputs.get::<T>(0);
-        let mut outputs = elements_mut::<T>(output).iter_mut();
-        let mut write = |value: i32| {
-            let value = T::saturating_from(value.clamp(self.range.min, self.range.max));
-            outputs.next().into_iter().for_each(|y| *y = value);
-        };
+        let mut outputs = elements_mut::<T>(output).chunks_exact_mut(self.geometry.channels.max(1));
+        let [min, max] = [self.range.min, self.range.max].map(T::saturating_from);
         match self.pooling {
             Pooling::Max => {
-                self.geometry.fold_windows(
-                    input,
-                    T::MIN,
-                    |a, b: T| a.max(b.into()),
-                    |largest, _| write(largest),
-                );
+                let start = (T::saturating_from(T::MIN), elements_mut::<T>(folded));
+                self.geometry.fold_windows(input, start, T::max, |largest, _| {
+                    for (y, &largest) in outputs.next().into_iter().flatten().zip(largest) {
+                        *y = largest.clamp(min, max);
+                    }
+                });
             }
             Pooling::Average => {
                 let add = |sum: i64, x: T| sum + i64::from(x.into());
-                self.geometry.fold_windows(input, 0, add, |sum, count| write(average(sum, count)));
+                self.geometry.fold_windows(input, (0, elements_mut::<i64>(folded)), add, |sums, count| {
+                    for (y, &sum) in outputs.next().into_iter().flatten().zip(sums) {
+                        *y = T::saturating_from(average(sum, count)).clamp(min, max);
+                    }
+                });
             }
         }
         Ok(())

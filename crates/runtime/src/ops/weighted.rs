@@ -15,6 +15,7 @@ use crate::kernels::{Dot, Kernels};
 use crate::ops::activation::{clamp, float_range};
 use crate::ops::hybrid::{Hybrid, HybridLayer};
 use crate::ops::integer::{Accumulator, Integer, Requantization, Rescaling, uniform};
+use crate::ops::tiled::Patches;
 use crate::plan::{Kernel, Node, Operand, Planned};
 
 /// How products of inputs and weights are summed.
@@ -46,6 +47,11 @@ pub(crate) trait Layer: Debug + Send + Sync + 'static {
     /// Bytes of the memory that [`for_each_sum`](Self::for_each_sum) writes for itself.
     fn scratch_bytes<A: Arithmetic>(&self) -> usize {
         0
+    }
+
+    /// What the windows of the layer see, if tiles of it can be computed.
+    fn patches(&self) -> Option<Patches> {
+        None
     }
 
     /// Calls `output` for each element of a sample's result, in order, with its channel and its sum of products.
@@ -133,7 +139,8 @@ impl Weighted<'_, '_> {
         match (input.element_type(), weights.element_type(), bias, node.output(0)?.element_type()) {
             (Float32, Float32, None | Some(Float32), Float32) => {
                 let stage = FloatStage { range: float_range(self.activation)? };
-                Ok(self.kernel(layer, shape, Floats, stage))
+                let tiled = self.tiled_floats(&layer, stage.range, shape);
+                Ok(tiled.unwrap_or_else(|| self.kernel(layer, shape, Floats, stage)))
             }
             (Float32, Int8, None | Some(Float32), Float32) => match self.hybrid {
                 Some(hybrid) => HybridLayer::planned(self, hybrid, layer, shape),
@@ -168,7 +175,8 @@ impl Weighted<'_, '_> {
         let scales = (input_scale, &weight_scales[..]);
         let stage =
             Requantization::<T>::new::<A>(self.rescaling, scales, &self.node.output(0)?, self.activation)?;
-        Ok(self.kernel(layer, shape, arithmetic, stage))
+        let tiled = self.tiled_integers::<L, T, A>(&layer, zero_points, &stage, shape);
+        Ok(tiled.unwrap_or_else(|| self.kernel(layer, shape, arithmetic, stage)))
     }
 
     fn kernel<L: Layer, A: Arithmetic>(

@@ -15,11 +15,14 @@ pub(crate) struct Windows {
     pub(crate) output: usize,
     /// Taps of a window.
     pub(crate) taps: usize,
-    stride: usize,
+    /// Pixels from a window to the next.
+    pub(crate) stride: usize,
     /// Pixels between neighbouring taps.
     pub(crate) dilation: usize,
     /// Pixels of padding before the image.
-    before: usize,
+    pub(crate) before: usize,
+    /// The windows that lie within the image: nearly all, and for them nothing needs to be asked.
+    whole: (usize, usize),
 }
 
 /// How windows are laid along one axis, as the options say it.
@@ -31,6 +34,19 @@ pub(crate) struct Steps {
 }
 
 impl Windows {
+    /// A window of one tap on each of `count` pixels.
+    pub(crate) fn points(count: usize) -> Self {
+        Self { input: count, output: count, taps: 1, stride: 1, dilation: 1, before: 0, whole: (0, count) }
+    }
+
+    /// Pixels from the first tap of the first window to the last tap of the last one, or to the image's end if that is
+    /// further.
+    pub(crate) fn extent(&self) -> usize {
+        let windows =
+            self.output.saturating_sub(1) * self.stride + self.taps.saturating_sub(1) * self.dilation + 1;
+        windows.max(self.before + self.input)
+    }
+
     /// As the format defines SAME and VALID (`ComputeOutSize`, `ComputePaddingWithOffset`): an odd pixel of padding goes
     /// behind the image.
     pub(crate) fn new(input: usize, taps: usize, steps: Steps) -> Result<Self, OperatorFault> {
@@ -54,12 +70,23 @@ impl Windows {
         };
         let needed = output.saturating_sub(1).saturating_mul(stride).saturating_add(span);
         let before = needed.saturating_sub(input) / 2;
-        Ok(Self { input, output, taps, stride, dilation, before })
+        let first = before.div_ceil(stride);
+        let end = (input + before).checked_sub(span).map_or(0, |last| last / stride + 1).min(output);
+        Ok(Self { input, output, taps, stride, dilation, before, whole: (first.min(end), end) })
+    }
+
+    /// Whether window `index` lies within the image.
+    #[inline]
+    pub(crate) fn is_whole(&self, index: usize) -> bool {
+        (self.whole.0..self.whole.1).contains(&index)
     }
 
     /// The taps of window `index` that lie within the image.
     #[inline]
     pub(crate) fn taps_inside(&self, index: usize) -> Range<usize> {
+        if self.is_whole(index) {
+            return 0..self.taps;
+        }
         let start = index * self.stride;
         let first = self.before.saturating_sub(start).div_ceil(self.dilation);
         let end = (self.input + self.before).saturating_sub(start).div_ceil(self.dilation);
@@ -131,6 +158,7 @@ mod tests {
                 };
                 let inside: Vec<usize> =
                     (0..taps).filter(|&tap| (0..input as i64).contains(&position(tap))).collect();
+                prop_assert_eq!(windows.is_whole(index), inside.len() == taps);
                 prop_assert_eq!(windows.taps_inside(index).collect::<Vec<_>>(), inside.clone());
                 for tap in inside {
                     prop_assert_eq!(windows.pixel(index, tap) as i64, position(tap));

@@ -1,0 +1,89 @@
+//! Weights as the tiles read them: panels of [`PANEL`] channels, pair after pair of taps.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+/// Channels of a panel: two vectors of eight 32-bit sums.
+pub(crate) const PANEL: usize = 16;
+
+/// A matrix of weights, `[channels, runs, run]`, in the order `[panel, pair, channel of the panel, element of the pair]`;
+/// channels and runs are filled up with zeros.
+#[derive(Debug, Clone)]
+pub(crate) struct PackedWeights {
+    pub(crate) channels: usize,
+    /// Pairs of a row.
+    pub(crate) pairs: usize,
+    data: Vec<i8>,
+}
+
+impl PackedWeights {
+    pub(crate) fn new(weights: &[i8], channels: usize, depth: usize, run: usize) -> Self {
+        let run = run.max(1);
+        let run_pairs = run.div_ceil(2);
+        let pairs = depth / run * run_pairs;
+        let mut data = vec![0; channels.div_ceil(PANEL) * pairs * PANEL * 2];
+        for (channel, row) in weights.chunks_exact(depth.max(1)).take(channels).enumerate() {
+            let panel = channel / PANEL * pairs;
+            for (tap, &weight) in row.iter().enumerate() {
+                let (run, tap) = (tap / run * run_pairs, tap % run);
+                data[((panel + run + tap / 2) * PANEL + channel % PANEL) * 2 + tap % 2] = weight;
+            }
+        }
+        Self { channels, pairs, data }
+    }
+
+    /// The panels in order; each holds `[pairs, PANEL, 2]` weights.
+    pub(crate) fn panels(&self) -> impl Iterator<Item = &[[i8; 2 * PANEL]]> {
+        let (chunks, _) = self.data.as_chunks();
+        chunks.chunks_exact(self.pairs.max(1))
+    }
+
+    /// Bytes that the packed weights take.
+    pub(crate) fn bytes(&self) -> usize {
+        self.data.len()
+    }
+}
+
+/// The most pairs of a row that may be summed in 32 bits: every sum of that many products with elements of
+/// `-bound..=bound` is exact, whatever the elements and the order.
+///
+/// From the weights' own magnitudes: the sum of `bound * |w|` over any `n` pairs in a row must stay below 2^31.
+pub(crate) fn exact_pairs(weights: &[i8], depth: usize, bound: i64) -> usize {
+    let pairs = depth.div_ceil(2);
+    let limit = i64::from(i32::MAX) / bound;
+    let magnitude = |block: &[i8]| block.iter().map(|w| i64::from(w.unsigned_abs())).sum::<i64>();
+    let fits = |n: usize| {
+        weights.chunks_exact(depth.max(1)).all(|row| row.chunks(2 * n).all(|block| magnitude(block) <= limit))
+    };
+    // Whole rows nearly always fit; where they do not, halves, quarters, … down to what any weights allow.
+    let always = usize::try_from(limit / 256).unwrap_or(usize::MAX).max(1);
+    let mut n = pairs.max(1);
+    while n > always && !fits(n) {
+        n = n.div_ceil(2);
+    }
+    n
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_lie_pair_by_pair_in_panels_of_channels() {
+        let weights: Vec<i8> = (0..17 * 3).map(|index| index as i8).collect();
+        let packed = PackedWeights::new(&weights, 17, 3, 3);
+        let panels: Vec<_> = packed.panels().collect();
+        assert_eq!((panels.len(), panels[0].len(), packed.bytes()), (2, 2, 2 * 2 * 32));
+        // Channel 1: 3, 4 and 5, then nothing. Channel 16 is the first of the second panel.
+        assert_eq!([panels[0][0][2], panels[0][0][3], panels[0][1][2], panels[0][1][3]], [3, 4, 5, 0]);
+        assert_eq!([panels[1][0][0], panels[1][0][1], panels[1][1][0], panels[1][1][2]], [48, 49, 50, 0]);
+    }
+
+    #[test]
+    fn small_weights_are_summed_in_one_go_and_large_ones_in_blocks() {
+        assert_eq!(exact_pairs(&[30; 2000], 2000, 1 << 15), 1000);
+        let blocks = exact_pairs(&[-128; 5000], 5000, 1 << 15);
+        assert!(blocks * 2 * 128 <= 65_535, "{blocks}");
+        assert_eq!(exact_pairs(&[], 0, 1 << 15), 1);
+    }
+}

@@ -1,0 +1,117 @@
+//! From the sums of a panel to outputs: bias, requantization, activation, zero point.
+
+use alloc::vec::Vec;
+
+use crate::fixed_point::{QuantizedMultiplier, round_half_away};
+use crate::kernels::pack::PANEL;
+use crate::kernels::product::Sums;
+use crate::ops::integer::OutputRange;
+
+/// How sums become outputs, laid out for panels of channels.
+#[derive(Debug, Clone)]
+pub(crate) struct Scaling {
+    /// Added to the sums; wraps.
+    pub(crate) bias: Vec<Sums>,
+    pub(crate) rule: Rule,
+    /// Bounds of the result before the zero point is added.
+    pub(crate) min: i32,
+    pub(crate) max: i32,
+    pub(crate) zero_point: i32,
+}
+
+/// The requantization of a channel's sums.
+#[derive(Debug, Clone)]
+pub(crate) enum Rule {
+    /// [`QuantizedMultiplier::apply`].
+    Fixed(Vec<FixedPanel>),
+    /// [`QuantizedMultiplier::apply_wide`] as a factor in double precision, rounded half up.
+    ///
+    /// Exact: a sum of 31 bits times a factor of 15 bits has at most 46, and a half more is within the 53 of a double.
+    HalfUp(Vec<[f64; PANEL]>),
+    /// A factor in double precision, rounded half away from zero.
+    HalfAway(Vec<[f64; PANEL]>),
+}
+
+/// The multipliers of a panel's channels.
+#[derive(Debug, Clone)]
+pub(crate) struct FixedPanel {
+    pub(crate) multiplier: Sums,
+    pub(crate) left: Sums,
+    pub(crate) right: Sums,
+}
+
+impl Rule {
+    /// 32-bit sums in fixed point.
+    pub(crate) fn fixed(multipliers: &[QuantizedMultiplier]) -> Self {
+        Self::Fixed(
+            multipliers
+                .chunks(PANEL)
+                .map(|panel| {
+                    let lanes = |of: fn(&QuantizedMultiplier) -> i32| lanes(panel, of);
+                    FixedPanel {
+                        multiplier: lanes(|factor| factor.multiplier),
+                        left: lanes(|factor| factor.shift.max(0)),
+                        right: lanes(|factor| (-factor.shift).max(0)),
+                    }
+                })
+                .collect(),
+        )
+    }
+
+    /// 64-bit sums that fit 32 bits, in fixed point; `None` where a factor of 1 or more could leave 32 bits.
+    pub(crate) fn half_up(multipliers: &[QuantizedMultiplier]) -> Option<Self> {
+        if multipliers.iter().any(|factor| factor.shift > 0) {
+            return None;
+        }
+        let real =
+            |factor: &QuantizedMultiplier| factor.reduced() as f64 * libm::scalbn(1.0, factor.shift - 15);
+        Some(Self::HalfUp(multipliers.chunks(PANEL).map(|panel| lanes(panel, real)).collect()))
+    }
+
+    /// Factors in double precision.
+    pub(crate) fn half_away(factors: &[f64]) -> Self {
+        Self::HalfAway(factors.chunks(PANEL).map(|panel| lanes(panel, |&factor| factor)).collect())
+    }
+}
+
+/// The values of a panel's channels, and defaults where the panel is not full.
+fn lanes<X, Y: Copy + Default>(panel: &[X], of: impl Fn(&X) -> Y) -> [Y; PANEL] {
+    core::array::from_fn(|channel| panel.get(channel).map_or_else(Y::default, &of))
+}
+
+impl Scaling {
+    /// The rule with the channels' biases, which must fit 32 bits together with any sum, and the output's range.
+    pub(crate) fn new(rule: Rule, bias: &[i32], channels: usize, range: OutputRange) -> Self {
+        let panels = (0..channels.div_ceil(PANEL)).map(|panel| {
+            let bias = bias.get(panel * PANEL..).unwrap_or_default();
+            lanes(&bias[..bias.len().min(PANEL)], |&bias| bias)
+        });
+        let bound = |bound: i32| bound.saturating_sub(range.zero_point);
+        Self {
+            bias: panels.collect(),
+            rule,
+            min: bound(range.min),
+            max: bound(range.max),
+            zero_point: range.zero_point,
+        }
+    }
+
+    /// The outputs for a panel's sums, as 32-bit integers within the output's range.
+    pub(crate) fn apply(&self, sums: &Sums, panel: usize) -> Sums {
+        core::array::from_fn(|channel| {
+            let sum = sums[channel].wrapping_add(self.bias[panel][channel]);
+            let value = match &self.rule {
+                Rule::Fixed(panels) => {
+                    let FixedPanel { multiplier, left, right } = &panels[panel];
+                    let shift = left[channel] - right[channel];
+                    QuantizedMultiplier { multiplier: multiplier[channel], shift }.apply(sum)
+                }
+                Rule::HalfUp(factors) => libm::floor(f64::from(sum) * factors[panel][channel] + 0.5) as i32,
+                Rule::HalfAway(factors) => round_half_away(f64::from(sum) * factors[panel][channel])
+                    .clamp(i32::MIN.into(), i32::MAX.into())
+                    as i32,
+            };
+            value.clamp(self.min, self.max) + self.zero_point
+        })
+    }
+}
