@@ -1,5 +1,6 @@
 //! Models with inputs and the outputs of LiteRT's reference kernels, made by `tests/fixtures/generate.py`.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use burnlite_runtime::{Error, Interpreter, InterpreterOptions};
@@ -29,6 +30,26 @@ impl Fixture {
     pub fn folder(folder: &str) -> Vec<Self> {
         let list = std::fs::read_to_string(Self::path("supported.txt")).expect("the list of fixtures");
         list.lines().filter(|name| name.starts_with(&format!("{folder}/"))).map(Self::named).collect()
+    }
+
+    /// Those of them that tflite-micro runs, with its outputs: LiteRT's, or its own where they differ (`micro.py`).
+    ///
+    /// # Panics
+    /// As [`folder`](Self::folder).
+    pub fn micro_folder(folder: &str) -> Vec<Self> {
+        let list =
+            std::fs::read_to_string(Self::path("micro.txt")).expect("the list of tflite-micro's fixtures");
+        let same: BTreeSet<_> = list.lines().collect();
+        let with_outputs = |mut fixture: Self| {
+            let name = format!("{folder}/{}", fixture.name);
+            let own = Self::path(&format!("{name}.micro.npz"));
+            if own.exists() {
+                fixture.outputs = read_npz(&own, "output");
+                return Some(fixture);
+            }
+            same.contains(name.as_str()).then_some(fixture)
+        };
+        Self::folder(folder).into_iter().filter_map(with_outputs).collect()
     }
 
     /// The fixture of the given name, for example `networks/tutorial_int8`.

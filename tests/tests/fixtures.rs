@@ -1,6 +1,6 @@
-//! The runtime against LiteRT's reference kernels, on committed fixtures.
+//! The runtime against LiteRT's and tflite-micro's reference kernels, on committed fixtures.
 
-use burnlite_runtime::{InterpreterOptions, Kernels};
+use burnlite_runtime::{InterpreterOptions, Kernels, Numerics};
 use burnlite_tests::{Array, Fixture, run};
 use burnlite_tflite::Model;
 
@@ -55,16 +55,14 @@ fn first_difference(found: &Array, expected: &Array) -> String {
     )
 }
 
-/// Runs every fixture of a folder and reports all that differ.
-fn check_folder(folder: &str, kernels: Kernels) {
-    let options = InterpreterOptions { kernels, ..InterpreterOptions::default() };
-    let fixtures = Fixture::folder(folder);
+/// Runs every fixture and reports all that differ.
+fn check(fixtures: &[Fixture], options: &InterpreterOptions) {
     assert!(!fixtures.is_empty());
     let mut faults = Vec::new();
-    for fixture in &fixtures {
+    for fixture in fixtures {
         let result = Model::from_bytes(&fixture.bytes)
             .map_err(|error| error.to_string())
-            .and_then(|model| run(&model, &options, &fixture.inputs).map_err(|error| error.to_string()))
+            .and_then(|model| run(&model, options, &fixture.inputs).map_err(|error| error.to_string()))
             .and_then(|outputs| differences(&outputs, &fixture.outputs));
         if let Err(fault) = result {
             faults.push(format!("{}: {fault}", fixture.name));
@@ -81,17 +79,25 @@ fn check_folder(folder: &str, kernels: Kernels) {
 
 #[test]
 fn operators_equal_the_reference() {
-    check_folder("operators", Kernels::Auto);
+    check(&Fixture::folder("operators"), &InterpreterOptions::default());
 }
 
 #[test]
 fn operators_equal_the_reference_with_plain_loops() {
-    check_folder("operators", Kernels::Reference);
+    let options = InterpreterOptions { kernels: Kernels::Reference, ..InterpreterOptions::default() };
+    check(&Fixture::folder("operators"), &options);
 }
 
 #[test]
 fn networks_made_by_tensorflow_equal_the_reference() {
-    check_folder("networks", Kernels::Auto);
+    check(&Fixture::folder("networks"), &InterpreterOptions::default());
+}
+
+#[test]
+fn operators_and_networks_equal_tflite_micro() {
+    let options = InterpreterOptions { numerics: Numerics::TfLiteMicro, ..InterpreterOptions::default() };
+    check(&Fixture::micro_folder("operators"), &options);
+    check(&Fixture::micro_folder("networks"), &options);
 }
 
 #[test]

@@ -3,7 +3,8 @@
 use burnlite_runtime::{Error, Interpreter, InterpreterOptions};
 use burnlite_tests::Fixture;
 use burnlite_tflite::{
-    Conv2dOptions, ElementType, Graph, Model, Op, Operator, Quantization, Tensor, TensorId,
+    Conv2dOptions, ElementType, Graph, Model, Op, Operator, Quantization, ReducerOptions, ReshapeOptions,
+    Tensor, TensorId,
 };
 use rand_pcg::Pcg32;
 use rand_pcg::rand_core::Rng;
@@ -90,6 +91,20 @@ fn a_zero_among_huge_extents_hides_no_overflow() {
     // Without a channel there is nothing to compute, and nothing is.
     let empty = convolution([1, 1 << 12, 1 << 12, 1], [0, 3, 3, 1]);
     Interpreter::new(&empty).unwrap().invoke().unwrap();
+}
+
+#[test]
+fn a_reshape_to_a_zero_among_huge_extents_hides_no_overflow_either() {
+    let mut graph = Graph::default();
+    let [x, y, z] =
+        ["x", "y", "z"].map(|name| graph.add_tensor(Tensor::new(name, ElementType::Float32, [0])));
+    let axes = Tensor { data: Some(vec![0; 4].into()), ..Tensor::new("axes", ElementType::Int32, [1]) };
+    let axes = graph.add_tensor(axes);
+    let options = ReshapeOptions { new_shape: vec![0, i32::MAX, i32::MAX, i32::MAX] };
+    graph.operators.push(Operator::new(Op::Reshape(options), [x], [y]));
+    graph.operators.push(Operator::new(Op::Sum(ReducerOptions::default()), [y, axes], [z]));
+    (graph.inputs, graph.outputs) = (vec![x], vec![z]);
+    assert!(matches!(Interpreter::new(&Model::new(graph)), Err(Error::TooLarge { .. })));
 }
 
 #[test]

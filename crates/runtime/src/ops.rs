@@ -28,6 +28,8 @@ mod pad;
 mod pool;
 mod prelu;
 pub(crate) mod quantize;
+mod reduction;
+mod resize;
 mod scatter;
 mod select;
 mod shape;
@@ -80,6 +82,7 @@ pub(crate) fn plan(node: &Node<'_>) -> Result<Planned, OperatorFault> {
         Op::LogicalOr => comparison::plan_or(node),
         Op::MaxPool2d(options) => pool::plan_max(node, options),
         Op::Maximum => arithmetic::plan_maximum(node),
+        Op::Mean(options) => reduction::plan_mean(node, options),
         Op::Minimum => arithmetic::plan_minimum(node),
         Op::MirrorPad(options) => pad::plan_mirror_pad(node, options),
         Op::Mul(options) => arithmetic::plan_mul(node, options),
@@ -92,8 +95,12 @@ pub(crate) fn plan(node: &Node<'_>) -> Result<Planned, OperatorFault> {
         Op::Prelu => prelu::plan(node),
         Op::Quantize => quantize::plan_quantize(node),
         Op::Range => generate::plan_range(node),
+        Op::ReduceMax(options) => reduction::plan_max(node, options),
+        Op::ReduceMin(options) => reduction::plan_min(node, options),
         Op::Relu => activation::plan_relu(node),
         Op::Reshape(options) => shape::plan_reshape(node, options),
+        Op::ResizeBilinear(options) => resize::plan_bilinear(node, options),
+        Op::ResizeNearestNeighbor(options) => resize::plan_nearest(node, options),
         Op::ReverseV2 => layout::plan_reverse(node),
         Op::ScatterNd => scatter::plan(node),
         Op::Select => select::plan_select(node),
@@ -109,6 +116,7 @@ pub(crate) fn plan(node: &Node<'_>) -> Result<Planned, OperatorFault> {
         Op::Squeeze(options) => shape::plan_squeeze(node, options),
         Op::StridedSlice(options) => slice::plan_strided_slice(node, options),
         Op::Sub(options) => arithmetic::plan_sub(node, options),
+        Op::Sum(options) => reduction::plan_sum(node, options),
         Op::Tile => layout::plan_tile(node),
         Op::TopKV2 => ordering::plan_top(node),
         Op::Transpose => layout::plan_transpose(node),

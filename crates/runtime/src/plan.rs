@@ -257,6 +257,8 @@ impl<'p, 'm> Planner<'p, 'm> {
             Source::Each(kernels) => kernels.into_iter().zip(operator.outputs.chunks(1)).collect(),
             Source::FirstOperand => {
                 let operand = operator.inputs[0].expect("the operator has a first operand");
+                // It takes no memory of its own, but operators that read it multiply parts of its shape.
+                self.bytes(operator.outputs[0])?;
                 self.values[operator.outputs[0].index()] = self.values[operand.index()].clone();
                 return Ok(());
             }

@@ -8,6 +8,7 @@ use burnlite_tflite::ElementType;
 use crate::error::OperatorFault;
 use crate::fixed_point::{QuantizedMultiplier, round_half_away_f32};
 use crate::frame::{Inputs, Writable, elements_mut};
+use crate::interpreter::Numerics;
 use crate::ops::integer::{Integer, multiplier};
 use crate::plan::{Kernel, Node, Operand, Planned};
 
@@ -73,7 +74,11 @@ fn from_float<T: Integer>(node: &Node<'_>) -> Result<Planned, OperatorFault> {
 
 fn to_float<T: Integer>(node: &Node<'_>) -> Result<Planned, OperatorFault> {
     let input = node.input(0)?;
-    let parameters = Parameters::new(&input, input.shape)?;
+    let mut parameters = Parameters::new(&input, input.shape)?;
+    if node.options.numerics == Numerics::TfLiteMicro {
+        // There the first channel's scale and zero point serve all of them.
+        parameters.pairs.truncate(1);
+    }
     Ok(Planned::new(input.shape, Dequantize::<T> { parameters, element: PhantomData }))
 }
 
