@@ -4,6 +4,8 @@
 //! double rounding. Every function here is exact: no platform, compiler or optimization changes a result.
 
 pub(crate) mod exponential;
+pub(crate) mod logarithm;
+pub(crate) mod root;
 
 /// A non-negative real factor as `multiplier * 2^(shift - 31)`.
 ///

@@ -51,6 +51,28 @@ pub(crate) fn one_over_one_plus_x(x: i32) -> i32 {
     saturating_shift_left(newton_reciprocal(x), 1)
 }
 
+/// `1 / (1 + e^-x)` with no integer bits, for `x` with 4.
+pub(crate) fn logistic(x: i32) -> i32 {
+    let positive = one_over_one_plus_x(exp_on_negative_values::<4>(-x.saturating_abs()));
+    match x.signum() {
+        1 => positive,
+        0 => 1 << 30,
+        _ => i32::MAX - positive,
+    }
+}
+
+/// The hyperbolic tangent with no integer bits, for `x` with 4.
+pub(crate) fn tanh(x: i32) -> i32 {
+    // The same bits with 5 integer bits stand for 2x.
+    let exponential = exp_on_negative_values::<5>(-x.saturating_abs());
+    x.signum() * one_minus_x_over_one_plus_x(exponential)
+}
+
+/// `(1 - x) / (1 + x)` with no integer bits, for `x` in `[0, 1)` with none.
+fn one_minus_x_over_one_plus_x(x: i32) -> i32 {
+    saturating_shift_left(newton_reciprocal(x).wrapping_sub(1 << 29), 2)
+}
+
 /// `1 / ((1 + x) / 2)` with 2 integer bits. Sums wrap, which only matters for arguments below 0.
 fn newton_reciprocal(x: i32) -> i32 {
     const FORTY_EIGHT_17THS: i32 = 1_515_870_810;
@@ -65,13 +87,13 @@ fn newton_reciprocal(x: i32) -> i32 {
 }
 
 /// `(a + b) / 2`, halves away from zero.
-fn rounding_half_sum(a: i32, b: i32) -> i32 {
+pub(super) fn rounding_half_sum(a: i32, b: i32) -> i32 {
     let sum = i64::from(a) + i64::from(b);
     ((sum + if sum >= 0 { 1 } else { -1 }) / 2) as i32
 }
 
 /// `value * 2^exponent`, saturating.
-fn saturating_shift_left(value: i32, exponent: u32) -> i32 {
+pub(super) fn saturating_shift_left(value: i32, exponent: u32) -> i32 {
     (i64::from(value) << exponent).clamp(i32::MIN.into(), i32::MAX.into()) as i32
 }
 
@@ -100,5 +122,18 @@ mod tests {
             let error = real(one_over_one_plus_x(x), 0) - 1.0 / (1.0 + real(x, 0));
             assert!(error.abs() < 1e-7, "{x}: {error}");
         }
+    }
+    #[test]
+    fn sigmoids_are_close_to_the_functions() {
+        for step in -2000..2000 {
+            let x = step * 1_000_000;
+            let reals = [1.0 / (1.0 + libm::exp(-real(x, 4))), libm::tanh(real(x, 4))];
+            for (found, expected) in [logistic(x), tanh(x)].into_iter().zip(reals) {
+                let error = real(found, 0) - expected;
+                assert!(error.abs() < 1e-6, "{x}: {error}");
+            }
+        }
+        assert_eq!(logistic(i32::MIN), 241);
+        assert_eq!(tanh(i32::MIN), -i32::MAX);
     }
 }

@@ -13,7 +13,7 @@ use crate::fixed_point::{QuantizedMultiplier, round_half_away};
 use crate::kernels::matrix::{Bias, ChannelFactors};
 use crate::ops::activation::integer_range;
 use crate::ops::weighted::OutputStage;
-use crate::plan::Operand;
+use crate::plan::{Node, Operand};
 
 /// An integer that activations are made of.
 pub(crate) trait Integer: Element + Into<i32> + Ord {
@@ -265,4 +265,16 @@ pub(crate) fn multiplier<A: Accumulator>(
             ))
         },
     )
+}
+
+/// The result must have the quantization that is part of the operator's definition; its scale may differ by a thousandth.
+pub(crate) fn require_output(node: &Node<'_>, scale: f32, zero_point: i32) -> Result<(), OperatorFault> {
+    let output = node.output(0)?;
+    let found = output.scale_and_zero_point()?;
+    if found.1 != zero_point || (found.0 - scale).abs() > scale * 0.001 {
+        return Err(output.unusable(&alloc::format!(
+            "the operator needs the scale {scale} and the zero point {zero_point}"
+        )));
+    }
+    Ok(())
 }

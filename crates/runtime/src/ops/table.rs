@@ -1,8 +1,12 @@
-//! Functions of 16-bit integers as tables with linear interpolation (`LUTPopulate<int16>`, `LUTLookup`).
+//! Functions of integers as tables: of 8-bit ones complete, of 16-bit ones with linear interpolation (`LUTPopulate`,
+//! `LUTLookup`).
 
 use alloc::boxed::Box;
 
-/// The precision in which a table is made; the rule is the same.
+use crate::interpreter::Numerics;
+use crate::ops::integer::Integer;
+
+/// The precision in which a table is made, or scales are multiplied and divided; the rule is the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Precision {
     /// Every intermediate result is rounded to single precision.
@@ -12,6 +16,15 @@ pub(crate) enum Precision {
 }
 
 impl Precision {
+    /// The precision of the rescaling elementwise operators' factors: LiteRT's scales stay floats, tflite-micro's become
+    /// doubles first.
+    pub(crate) fn of_scales(numerics: Numerics) -> Self {
+        match numerics {
+            Numerics::LiteRt => Self::Single,
+            Numerics::TfLiteMicro => Self::Double,
+        }
+    }
+
     /// The result of one operation, rounded. Double precision has more than twice the bits of single precision, so
     /// rounding its sums, products and quotients gives single precision's own.
     pub(crate) fn round(self, value: f64) -> f64 {
@@ -24,6 +37,33 @@ impl Precision {
     /// `e^x`.
     pub(crate) fn exp(self, x: f64) -> f64 {
         self.round(libm::exp(x))
+    }
+}
+
+/// A function of 8-bit integers: the result for each.
+#[derive(Debug, Clone)]
+pub(crate) struct Table8(Box<[i8; 256]>);
+
+impl Table8 {
+    /// Tabulates a function of integers.
+    pub(crate) fn new(function: impl Fn(i8) -> i8) -> Self {
+        Self(Box::new(core::array::from_fn(|index| function(index as u8 as i8))))
+    }
+
+    /// Tabulates a function of real numbers, in single precision, between the given scales and zero points.
+    ///
+    /// Results that 32-bit integers cannot hold, which are undefined in the reference, saturate.
+    pub(crate) fn of_reals(input: (f32, i32), output: (f32, i32), function: impl Fn(f32) -> f32) -> Self {
+        let per_unit = 1.0 / output.0;
+        Self::new(|q| {
+            let y = function(input.0 * (i32::from(q) - input.1) as f32);
+            i8::saturating_from((libm::roundf(y * per_unit) + output.1 as f32) as i32)
+        })
+    }
+
+    #[inline]
+    pub(crate) fn lookup(&self, value: i8) -> i8 {
+        self.0[usize::from(value as u8)]
     }
 }
 
