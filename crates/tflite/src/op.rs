@@ -50,7 +50,7 @@ operators! {
     /// Channels laid out as blocks of pixels: `[N, H, W, C]` to `[N, H * block, W * block, C / block^2]`.
     DepthToSpace(DepthToSpaceOptions = 94) DEPTH_TO_SPACE = 5, 1..=1 -> 1..=1, [1, 2, 0];
     /// Integers to floats: `scale * (q - zero_point)`.
-    Dequantize DEQUANTIZE = 6, 1..=1 -> 1..=1, [1, 2, 3];
+    Dequantize DEQUANTIZE = 6, 1..=1 -> 1..=1, [0, 2, 3];
     /// Rows of the second operand, by the indices of the first.
     EmbeddingLookup EMBEDDING_LOOKUP = 7, 2..=2 -> 1..=1, [1, 1, 1];
     /// The largest integer not above each element.
@@ -176,7 +176,7 @@ operators! {
     /// Whether either is true, with broadcasting.
     LogicalOr LOGICAL_OR = 84, 2..=2 -> 1..=1, [0, 0, 0];
     /// Vectors that are `on` at the index and `off` elsewhere; operands: indices, depth, on, off.
-    OneHot(OneHotOptions = 61) ONE_HOT = 85, 4..=4 -> 1..=1, [1, 1, 1];
+    OneHot(OneHotOptions = 61) ONE_HOT = 85, 4..=4 -> 1..=1, [1, 1, 0];
     /// Whether both are true, with broadcasting.
     LogicalAnd LOGICAL_AND = 86, 2..=2 -> 1..=1, [0, 0, 0];
     /// Whether it is false.
@@ -226,7 +226,7 @@ operators! {
     /// `x * clamp(x + 3, 0, 6) / 6`.
     HardSwish HARD_SWISH = 117, 1..=1 -> 1..=1, [1, 1, 0];
     /// Zeros of the shape in the third operand, with the second's slices added at the positions of the first's rows.
-    ScatterNd SCATTER_ND = 122, 3..=3 -> 1..=1, [1, 1, 1];
+    ScatterNd SCATTER_ND = 122, 3..=3 -> 1..=1, [1, 1, 0];
     /// The second operand's element where the first's is true, else the third's, with broadcasting.
     SelectV2 SELECT_V2 = 123, 3..=3 -> 1..=1, [1, 1, 1];
     /// Matrix products of the last two dimensions, batches broadcast.
