@@ -43,6 +43,7 @@ mod sigmoid;
 mod slice;
 mod softmax;
 mod strided;
+mod svdf;
 mod table;
 mod tiled;
 mod transpose_conv;
@@ -148,6 +149,7 @@ pub(crate) fn plan(node: &Node<'_>) -> Result<Planned, OperatorFault> {
         Op::StridedSlice(options) => slice::plan_strided_slice(node, options),
         Op::Sub(options) => arithmetic::plan_sub(node, options),
         Op::Sum(options) => reduction::plan_sum(node, options),
+        Op::Svdf(options) => svdf::plan(node, options),
         Op::Tanh => sigmoid::plan_tanh(node),
         Op::Tile => layout::plan_tile(node),
         Op::TopKV2 => ordering::plan_top(node),
