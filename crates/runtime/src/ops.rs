@@ -25,6 +25,7 @@ pub(crate) mod integer;
 mod join;
 mod layout;
 mod log_softmax;
+mod lstm;
 mod map;
 mod normalization;
 mod number;
@@ -155,6 +156,7 @@ pub(crate) fn plan(node: &Node<'_>) -> Result<Planned, OperatorFault> {
         Op::TopKV2 => ordering::plan_top(node),
         Op::Transpose => layout::plan_transpose(node),
         Op::TransposeConv(options) => transpose_conv::plan(node, options),
+        Op::UnidirectionalSequenceLstm(options) => lstm::plan(node, options),
         Op::Unpack(options) => slice::plan_unpack(node, options),
         Op::Where => generate::plan_where(node),
         _ => Err(OperatorFault::Unknown),
