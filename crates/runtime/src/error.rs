@@ -1,7 +1,9 @@
 //! What can go wrong when a model is planned or run.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 
 use burnlite_tflite::ElementType;
 
@@ -99,6 +101,46 @@ pub enum Error {
         name: String,
     },
 
+    /// A tensor holds values that have no fixed size, such as strings: the runtime has no memory for them.
+    #[error("tensor '{name}' holds values of the type {element_type}, which is not supported")]
+    Unsized {
+        /// The tensor's name.
+        name: String,
+        /// The type of its values.
+        element_type: ElementType,
+    },
+
+    /// The model has no signature of the given name.
+    #[error("there is no signature '{name}': the model has {}", Names(known))]
+    NoSuchSignature {
+        /// The name asked for.
+        name: String,
+        /// The names that there are.
+        known: Vec<String>,
+    },
+
+    /// The interpreter runs another graph than the signature's.
+    #[error(
+        "the interpreter runs another graph than that of signature '{name}': make it with that signature"
+    )]
+    OtherGraph {
+        /// The signature's name.
+        name: String,
+    },
+
+    /// A signature has no input or output of the given name.
+    #[error("signature '{signature}' has no {what} '{name}', but {}", Names(known))]
+    NoSuchName {
+        /// The signature's name.
+        signature: String,
+        /// `input` or `output`.
+        what: &'static str,
+        /// The name asked for.
+        name: String,
+        /// The names that there are.
+        known: Vec<String>,
+    },
+
     /// The model's tensors do not fit into memory.
     #[error("the model's tensors need {bytes} bytes, more than the limit of {limit}")]
     TooLarge {
@@ -107,6 +149,17 @@ pub enum Error {
         /// The limit.
         limit: usize,
     },
+}
+
+/// Names in a message.
+struct Names<'a>(&'a [String]);
+
+impl fmt::Display for Names<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some((first, others)) = self.0.split_first() else { return formatter.write_str("none") };
+        write!(formatter, "'{first}'")?;
+        others.iter().try_for_each(|name| write!(formatter, ", '{name}'"))
+    }
 }
 
 /// What is wrong with one operator.
@@ -131,7 +184,7 @@ pub enum OperatorFault {
     /// An operand that must be there is missing.
     #[error("{what} {position} is missing")]
     Missing {
-        /// `input` or `output`.
+        /// `input`, `output` or `intermediate`.
         what: &'static str,
         /// Its position.
         position: usize,
@@ -179,6 +232,20 @@ pub enum OperatorFault {
         tensor: String,
         /// What is wrong with it.
         reason: String,
+    },
+    /// An operand that the operator changes is no variable, or several operands are the same one.
+    #[error("tensor '{tensor}' must be a variable of its own: the operator changes it")]
+    NotVariable {
+        /// The tensor's name.
+        tensor: String,
+    },
+    /// The graph that the operator runs has a fault of its own.
+    #[error("in graph {graph}: {error}")]
+    Graph {
+        /// The graph's index in the model.
+        graph: usize,
+        /// What is wrong there.
+        error: Box<Error>,
     },
     /// An operand that must be known when the model is planned depends on data.
     #[error("tensor '{tensor}' must be a constant: shapes and axes cannot depend on data of the run")]

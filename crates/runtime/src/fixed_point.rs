@@ -5,6 +5,7 @@
 
 pub(crate) mod exponential;
 pub(crate) mod logarithm;
+pub(crate) mod narrow;
 pub(crate) mod root;
 
 /// A non-negative real factor as `multiplier * 2^(shift - 31)`.

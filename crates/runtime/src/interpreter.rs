@@ -1,15 +1,17 @@
 //! The interpreter: a planned model with memory of its own.
 
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use burnlite_tflite::{Element, ElementType, Model, Quantization, TensorId};
+use burnlite_tflite::{Element, ElementType, Graph, Model, Quantization, TensorId};
 
 use crate::arena::AlignedBytes;
 use crate::error::Error;
 use crate::frame::{Place, elements, elements_mut};
 use crate::kernels::Kernels;
 use crate::plan::Plan;
+use crate::signature::{self, SignatureTensors};
 
 /// Whose arithmetic is reproduced, where the two reference implementations of TensorFlow Lite differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -32,6 +34,8 @@ pub struct InterpreterOptions {
     pub kernels: Kernels,
     /// Keeps every tensor's value until the next run, for [`Interpreter::tensor`]; takes more memory.
     pub keep_intermediates: bool,
+    /// The signature whose graph is run; by default it is the model's first graph.
+    pub signature: Option<String>,
     /// The most memory that tensors may take, in bytes (1 GiB by default): a bound on what a hostile file can ask for.
     pub max_arena_bytes: usize,
 }
@@ -42,6 +46,7 @@ impl Default for InterpreterOptions {
             numerics: Numerics::default(),
             kernels: Kernels::default(),
             keep_intermediates: false,
+            signature: None,
             max_arena_bytes: 1 << 30,
         }
     }
@@ -49,7 +54,12 @@ impl Default for InterpreterOptions {
 
 /// Runs a model.
 ///
-/// What a file can get wrong is found by [`new`](Self::new); [`invoke`](Self::invoke) then allocates nothing. A clone shares the plan and has memory of its own, so that several threads can run the same model.
+/// What a file can get wrong is found by [`new`](Self::new); [`invoke`](Self::invoke) then allocates nothing. A clone
+/// shares the plan and has memory of its own, so that several threads can run the same model.
+///
+/// The state of a streaming model (variables, the cells of recurrent layers) lasts from one run to the next.
+/// [`reset_variables`](Self::reset_variables) lets a new stream begin. A clone starts with the state of the original;
+/// from then on each has its own.
 #[derive(Debug, Clone)]
 pub struct Interpreter<'m> {
     model: &'m Model<'m>,
@@ -58,7 +68,16 @@ pub struct Interpreter<'m> {
     arena: AlignedBytes,
 }
 
-/// What a model's input or output looks like.
+/// What an [observer](Interpreter::invoke_observed) of a run is told. Operators go by their index in the graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StepEvent {
+    /// The operator starts to work.
+    Starts(usize),
+    /// The operator has done its work.
+    Ended(usize),
+}
+
+/// What a tensor looks like.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TensorInfo<'a> {
     /// Its name in the file.
@@ -76,7 +95,8 @@ impl<'m> Interpreter<'m> {
     ///
     /// # Errors
     /// [`Error::Operator`] names an operator that cannot be run and says why; [`Error::NotComputed`] if operators are out
-    /// of order; [`Error::TooLarge`] if the tensors need too much memory.
+    /// of order; [`Error::Unsized`] if inputs or outputs are strings; [`Error::TooLarge`] if the tensors need too much
+    /// memory.
     pub fn new(model: &'m Model<'_>) -> Result<Self, Error> {
         Self::with_options(model, &InterpreterOptions::default())
     }
@@ -84,25 +104,31 @@ impl<'m> Interpreter<'m> {
     /// As [`new`](Self::new), with options.
     ///
     /// # Errors
-    /// As [`new`](Self::new).
+    /// As [`new`](Self::new); [`Error::NoSuchSignature`].
     pub fn with_options(model: &'m Model<'_>, options: &InterpreterOptions) -> Result<Self, Error> {
         model.check()?;
-        let graph = model.main()?;
+        let graph = match &options.signature {
+            Some(name) => &model.graphs[signature::find(model, name)?.graph],
+            None => model.main()?,
+        };
         let shapes: Vec<_> = graph.inputs.iter().map(|id| graph.tensors[id.index()].shape.clone()).collect();
-        Self::with_input_shapes(model, options, &shapes)
+        Self::with_input_shapes(model, graph, options, &shapes)
     }
 
     fn with_input_shapes(
         model: &'m Model<'m>,
+        graph: &'m Graph<'m>,
         options: &InterpreterOptions,
         shapes: &[Vec<usize>],
     ) -> Result<Self, Error> {
-        let plan = Plan::new(model, shapes, options)?;
-        let arena = AlignedBytes::zeroed(plan.arena_bytes);
+        let plan = Plan::new(model, graph, shapes, options)?;
+        let mut arena = AlignedBytes::zeroed(plan.arena_bytes);
+        plan.reset(arena.as_mut_slice())?;
         Ok(Self { model, options: options.clone(), plan: Arc::new(plan), arena })
     }
 
-    /// Plans the model again with another shape of the given input, usually another batch. Inputs must be set again.
+    /// Plans the model again with another shape of the given input, usually another batch. Inputs must be set again, and
+    /// variables have their first values.
     ///
     /// # Errors
     /// [`Error::InputShape`] where the shape contradicts the file: another rank, or another extent where the file does not
@@ -128,7 +154,7 @@ impl<'m> Interpreter<'m> {
         }
         let mut shapes: Vec<_> = self.inputs().map(|input| input.shape.to_vec()).collect();
         shapes[index] = shape.into();
-        *self = Self::with_input_shapes(self.model, &self.options, &shapes)?;
+        *self = Self::with_input_shapes(self.model, self.plan.graph, &self.options, &shapes)?;
         Ok(())
     }
 
@@ -140,6 +166,29 @@ impl<'m> Interpreter<'m> {
     /// The model's outputs, in order.
     pub fn outputs(&self) -> impl ExactSizeIterator<Item = TensorInfo<'_>> {
         self.plan.graph.outputs.iter().map(|&id| self.info(id))
+    }
+
+    /// The graph that is run: its operators with their names, its tensors.
+    pub fn graph(&self) -> &'m Graph<'m> {
+        self.plan.graph
+    }
+
+    /// Any tensor's type, quantization, and shape as planned.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchTensor`].
+    pub fn tensor_info(&self, id: TensorId) -> Result<TensorInfo<'_>, Error> {
+        self.check_tensor(id)?;
+        Ok(self.info(id))
+    }
+
+    /// The inputs and outputs of the signature with the given name.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchSignature`]; [`Error::OtherGraph`] where the signature is that of another graph: an interpreter for
+    /// it is made with [`InterpreterOptions::signature`].
+    pub fn signature(&self, name: &str) -> Result<SignatureTensors<'m>, Error> {
+        SignatureTensors::new(self.model, self.plan.graph, name)
     }
 
     /// Bytes of memory for the tensors that are computed, exactly.
@@ -180,7 +229,27 @@ impl<'m> Interpreter<'m> {
     /// [`Error::Operator`] where the values that an operator meets make no sense to it, such as an index outside a tensor;
     /// everything else was checked when the model was planned.
     pub fn invoke(&mut self) -> Result<(), Error> {
-        self.plan.run(self.arena.as_mut_slice())
+        self.invoke_observed(|_| ())
+    }
+
+    /// As [`invoke`](Self::invoke), and tells the observer when each operator starts and ends, so that it can take the
+    /// time with whatever clock there is.
+    ///
+    /// An operator whose results are known in advance is not run; one with many results may be told of several times.
+    ///
+    /// # Errors
+    /// As [`invoke`](Self::invoke).
+    pub fn invoke_observed(&mut self, observer: impl FnMut(StepEvent)) -> Result<(), Error> {
+        self.plan.run(self.arena.as_mut_slice(), observer)
+    }
+
+    /// Gives everything that outlives a run its first value: the variables of recurrent layers are zero, and those of
+    /// VAR_HANDLE what the model's CALL_ONCE makes them. Inputs stay; outputs are lost.
+    ///
+    /// # Errors
+    /// As [`invoke`](Self::invoke), of the graphs of CALL_ONCE.
+    pub fn reset_variables(&mut self) -> Result<(), Error> {
+        self.plan.reset(self.arena.as_mut_slice())
     }
 
     /// The elements of an output.
@@ -195,21 +264,20 @@ impl<'m> Interpreter<'m> {
         Ok(self.elements(id).expect("outputs are kept"))
     }
 
-    /// The elements of any tensor: a constant, an input, an output, or, with
+    /// The elements of any tensor: a constant, an input, an output, a variable, or, with
     /// [`keep_intermediates`](InterpreterOptions::keep_intermediates), what lies between.
     ///
     /// # Errors
     /// [`Error::NoSuchTensor`]; [`Error::ElementType`] where the tensor holds another type; [`Error::NotKept`] where its
     /// memory is used again.
     pub fn tensor<T: Element>(&self, id: TensorId) -> Result<&[T], Error> {
-        let (index, count) = (id.index(), self.plan.graph.tensors.len());
-        if index >= count {
-            return Err(Error::NoSuchTensor { what: "tensor", index, count });
-        }
+        self.check_tensor(id)?;
         self.check_type::<T>(id)?;
-        let graph = self.plan.graph;
-        let kept =
-            self.options.keep_intermediates || graph.inputs.contains(&id) || graph.outputs.contains(&id);
+        let (graph, index) = (self.plan.graph, id.index());
+        let kept = self.options.keep_intermediates
+            || graph.tensors[index].is_variable
+            || graph.inputs.contains(&id)
+            || graph.outputs.contains(&id);
         let not_kept = || Error::NotKept { name: graph.tensors[index].name.clone() };
         match self.plan.tensors[index].place {
             Place::Arena(_) if !kept => Err(not_kept()),
@@ -250,11 +318,42 @@ impl<'m> Interpreter<'m> {
         Err(Error::InputLength { name: info.name.into(), shape: info.shape.into(), expected, found })
     }
 
+    fn check_tensor(&self, id: TensorId) -> Result<(), Error> {
+        let (index, count) = (id.index(), self.plan.graph.tensors.len());
+        if index < count { Ok(()) } else { Err(Error::NoSuchTensor { what: "tensor", index, count }) }
+    }
+
     fn check_type<T: Element>(&self, id: TensorId) -> Result<(), Error> {
         let tensor = &self.plan.graph.tensors[id.index()];
         if tensor.element_type.storage() == T::TYPE {
             return Ok(());
         }
         Err(Error::ElementType { name: tensor.name.clone(), expected: tensor.element_type, found: T::TYPE })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burnlite_tflite::{Op, Operator, Tensor};
+
+    use super::*;
+
+    #[test]
+    fn an_observer_sees_every_operator_start_and_end() {
+        let mut graph = Graph::default();
+        let tensors = ["x", "y", "z"].map(|name| Tensor::new(name, ElementType::Float32, [2]));
+        let [x, y, z] = tensors.map(|tensor| graph.add_tensor(tensor));
+        graph.operators = [(x, y), (y, z)].map(|(x, y)| Operator::new(Op::Relu, [x], [y])).into();
+        (graph.inputs, graph.outputs) = ([x].into(), [z].into());
+        let model = Model::new(graph);
+        let mut interpreter = Interpreter::new(&model).unwrap();
+        let mut events = Vec::new();
+        interpreter.invoke_observed(|event| events.push(event)).unwrap();
+        assert_eq!(
+            events,
+            [StepEvent::Starts(0), StepEvent::Ended(0), StepEvent::Starts(1), StepEvent::Ended(1)]
+        );
+        assert_eq!(interpreter.tensor_info(y).unwrap().name, "y");
+        assert!(matches!(interpreter.tensor_info(TensorId(3)), Err(Error::NoSuchTensor { index: 3, .. })));
     }
 }

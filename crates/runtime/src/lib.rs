@@ -38,7 +38,9 @@ mod kernels;
 mod ops;
 mod plan;
 mod real;
+mod signature;
 
 pub use error::{Error, OperatorFault};
-pub use interpreter::{Interpreter, InterpreterOptions, Numerics, TensorInfo};
+pub use interpreter::{Interpreter, InterpreterOptions, Numerics, StepEvent, TensorInfo};
 pub use kernels::{KERNELS, KernelInfo, Kernels};
+pub use signature::SignatureTensors;

@@ -25,6 +25,7 @@ pub(crate) mod integer;
 mod join;
 mod layout;
 mod log_softmax;
+mod lstm;
 mod map;
 mod normalization;
 mod number;
@@ -43,6 +44,7 @@ mod sigmoid;
 mod slice;
 mod softmax;
 mod strided;
+mod svdf;
 mod table;
 mod tiled;
 mod transpose_conv;
@@ -148,11 +150,13 @@ pub(crate) fn plan(node: &Node<'_>) -> Result<Planned, OperatorFault> {
         Op::StridedSlice(options) => slice::plan_strided_slice(node, options),
         Op::Sub(options) => arithmetic::plan_sub(node, options),
         Op::Sum(options) => reduction::plan_sum(node, options),
+        Op::Svdf(options) => svdf::plan(node, options),
         Op::Tanh => sigmoid::plan_tanh(node),
         Op::Tile => layout::plan_tile(node),
         Op::TopKV2 => ordering::plan_top(node),
         Op::Transpose => layout::plan_transpose(node),
         Op::TransposeConv(options) => transpose_conv::plan(node, options),
+        Op::UnidirectionalSequenceLstm(options) => lstm::plan(node, options),
         Op::Unpack(options) => slice::plan_unpack(node, options),
         Op::Where => generate::plan_where(node),
         _ => Err(OperatorFault::Unknown),

@@ -110,15 +110,15 @@ fn argument_factor(scale: f32, largest_left_shift: i32) -> (i32, u32) {
     (factor as i32, shift)
 }
 
-/// LOGISTIC with 15 fraction bits.
-fn logistic_16(x: i32) -> i16 {
+/// LOGISTIC with 15 fraction bits, of multiples of `1 / (3 << 12)`.
+pub(crate) fn logistic_16(x: i32) -> i16 {
     const ONE: i32 = 1 << 25;
     let curve = curve_of_magnitude::<9>(x, 0x7fff << 10);
     ((if x >= 0 { curve + (1 << 9) } else { ONE - curve + (1 << 9) - 1 }) >> 10) as i16
 }
 
-/// TANH with 15 fraction bits: the curve runs at twice the speed, and from -1 to 1.
-fn tanh_16(x: i32) -> i16 {
+/// TANH with 15 fraction bits, of multiples of `1 / (3 << 12)`: the curve runs at twice the speed, and from -1 to 1.
+pub(crate) fn tanh_16(x: i32) -> i16 {
     const HALF: i32 = 1 << 23;
     let curve = curve_of_magnitude::<8>(x, 0xffff << 8);
     ((if x >= 0 { curve - HALF + (1 << 7) } else { HALF - curve + (1 << 7) - 1 }) >> 8) as i16

@@ -42,6 +42,12 @@ impl<'p> Node<'p> {
         id.map(|id| self.operand(id)).ok_or(OperatorFault::Missing { what: "output", position })
     }
 
+    /// The tensor at the given position that carries the quantization of an inner result.
+    pub(crate) fn intermediate(&self, position: usize) -> Result<Operand<'p>, OperatorFault> {
+        let id = self.operator.intermediates.get(position).copied();
+        id.map(|id| self.operand(id)).ok_or(OperatorFault::Missing { what: "intermediate", position })
+    }
+
     /// The element types do not go together.
     pub(crate) fn types_fault(&self) -> OperatorFault {
         let inputs = self.operator.inputs.iter().flatten();
@@ -80,6 +86,17 @@ impl<'p> Operand<'p> {
         }
         let what = alloc::format!("tensor '{}' must have one element", self.tensor.name);
         Err(OperatorFault::Shape { what, found: self.shape.into() })
+    }
+
+    /// The operand must have the given shape.
+    pub(crate) fn require_shape(&self, expected: &[usize]) -> Result<(), OperatorFault> {
+        if self.shape == expected {
+            return Ok(());
+        }
+        Err(OperatorFault::Shape {
+            what: alloc::format!("tensor '{}' must have the shape {expected:?}", self.tensor.name),
+            found: self.shape.into(),
+        })
     }
 
     /// The elements of a constant.
