@@ -196,6 +196,11 @@ impl<'m> Interpreter<'m> {
         self.plan.arena_bytes
     }
 
+    /// Bytes of weights that kernels read in an order of their own, beside those in the file.
+    pub fn packed_bytes(&self) -> usize {
+        self.plan.packed_bytes()
+    }
+
     /// The elements of an input, to be written.
     ///
     /// # Errors

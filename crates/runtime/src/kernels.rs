@@ -10,19 +10,17 @@ pub(crate) mod matrix;
 pub(crate) mod pack;
 pub(crate) mod product;
 pub(crate) mod scale;
+pub(crate) mod sweep;
 pub(crate) mod taps;
+pub(crate) mod vectors;
 #[cfg(target_arch = "x86_64")]
 #[expect(unsafe_code, reason = "vector instructions; each block says why it is sound")]
 mod x86_64;
 
 use core::fmt;
-use core::ops::Range;
 
-use crate::kernels::float::FloatSums;
-use crate::kernels::pack::PANEL;
-use crate::kernels::product::Sums;
-use crate::kernels::scale::Scaling;
-use crate::kernels::taps::Taps;
+use crate::kernels::generic::Generic;
+use crate::kernels::vectors::Task;
 use crate::ops::integer::{Accumulator, Integer};
 
 /// Which kernels run. All of them give the same integers.
@@ -59,7 +57,7 @@ pub const KERNELS: &[KernelInfo] = &[
     KernelInfo {
         name: "generic",
         description: "portable code that the compiler vectorizes",
-        engine: || Some(Engine::Generic),
+        engine: || Some(Engine::Generic(Generic)),
     },
 ];
 
@@ -73,73 +71,18 @@ impl KernelInfo {
 /// The kernels of one instruction set, with the proof that the machine has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Engine {
-    Generic,
+    Generic(Generic),
     #[cfg(target_arch = "x86_64")]
     Avx2(x86_64::Avx2),
 }
 
 impl Engine {
-    /// Sums of products of `ROWS` rows with the channels of a panel; they wrap. The pairs of a block of taps meet the panel's
-    /// weights.
-    #[inline]
-    fn tile<const ROWS: usize>(
-        self,
-        rows: [&[i16]; ROWS],
-        taps: &Taps,
-        block: Range<usize>,
-        panel: &[[i8; 2 * PANEL]],
-        sums: &mut [Sums; ROWS],
-    ) {
-        let offsets = &taps.offsets()[block];
+    /// Runs the task as it was compiled for the instruction set.
+    pub(crate) fn run(self, task: impl Task) {
         match self {
-            Self::Generic => generic::tile(rows, offsets, panel, sums),
+            Self::Generic(generic) => task.run(generic),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2(avx2) => avx2.tile(rows, (offsets, taps.span()), panel, sums),
-        }
-    }
-
-    /// Sums of products of a panel's channels with weights of their own; they wrap. Each two taps are a pair, and a tap is the
-    /// offset of as many elements as a panel has channels.
-    #[inline]
-    fn depthwise(
-        self,
-        row: &[i16],
-        taps: &Taps,
-        block: Range<usize>,
-        panel: &[[i8; 2 * PANEL]],
-        sums: &mut Sums,
-    ) {
-        let offsets = &taps.offsets()[2 * block.start..2 * block.end];
-        match self {
-            Self::Generic => generic::depthwise(row, offsets, panel, sums),
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2(avx2) => avx2.depthwise(row, offsets, panel, sums),
-        }
-    }
-
-    /// Sums of products of `ROWS` rows of floats with the channels of a panel.
-    #[inline]
-    fn float_tile<const ROWS: usize>(
-        self,
-        rows: [&[f32]; ROWS],
-        taps: &Taps,
-        panel: &[FloatSums],
-        sums: &mut [FloatSums; ROWS],
-    ) {
-        match self {
-            Self::Generic => generic::float_tile(rows, taps.offsets(), panel, sums),
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2(avx2) => avx2.float_tile(rows, (taps.offsets(), taps.span()), panel, sums),
-        }
-    }
-
-    /// Replaces the sums of a panel by their outputs.
-    #[inline]
-    fn scale(self, sums: &mut [Sums], scaling: &Scaling, panel: usize) {
-        match self {
-            Self::Generic => sums.iter_mut().for_each(|sums| *sums = scaling.apply(sums, panel)),
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2(avx2) => avx2.scale(sums, scaling, panel),
+            Self::Avx2(avx2) => avx2.run(task),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! From a model to steps: everything that can fail on a file's content fails here, so that running cannot.
 
+mod fuse;
 mod memory;
 mod node;
 mod planner;
@@ -18,6 +19,7 @@ use crate::interpreter::{InterpreterOptions, StepEvent};
 use memory::Memory;
 use planner::Planner;
 
+pub(crate) use fuse::MaxPooling;
 pub(crate) use node::{Node, Operand};
 
 /// What an operator does when it runs. Parameters were derived, and operands checked, when it was planned.
@@ -27,6 +29,21 @@ pub(crate) trait Kernel: Debug + Send + Sync {
     /// # Errors
     /// Where the operands' values, not only their shapes, make no sense (an index outside, say).
     fn run(&self, inputs: &Inputs<'_>, writable: &mut Writable<'_>) -> Result<(), OperatorFault>;
+
+    /// Bytes of weights that are packed for the kernel.
+    fn packed_bytes(&self) -> usize {
+        0
+    }
+
+    /// What the kernel does, if it is something that the kernel before it could do at once.
+    fn pooling(&self) -> Option<MaxPooling> {
+        None
+    }
+
+    /// Does what would follow at once; whether it can.
+    fn fuse(&mut self, _pooling: &MaxPooling) -> bool {
+        false
+    }
 }
 
 /// What an operator's planning gives.
@@ -160,6 +177,11 @@ impl<'m> Plan<'m> {
     /// Runs every step; tells the observer before and after each.
     pub(crate) fn run(&self, arena: &mut [u8], observer: impl FnMut(StepEvent)) -> Result<(), Error> {
         run_steps(self.graph, &self.steps, &self.constants, arena, observer)
+    }
+
+    /// Bytes of weights that are packed for kernels.
+    pub(crate) fn packed_bytes(&self) -> usize {
+        self.steps.iter().map(|step| step.kernel.packed_bytes()).sum()
     }
 
     /// Gives variables the values that they have before the first run.

@@ -4,14 +4,14 @@ use alloc::vec::Vec;
 
 use crate::fixed_point::{QuantizedMultiplier, round_half_away};
 use crate::kernels::pack::PANEL;
-use crate::kernels::product::Sums;
+use crate::ops::activation::clamp;
 use crate::ops::integer::OutputRange;
 
 /// How sums become outputs, laid out for panels of channels.
 #[derive(Debug, Clone)]
 pub(crate) struct Scaling {
     /// Added to the sums; wraps.
-    pub(crate) bias: Vec<Sums>,
+    pub(crate) bias: Vec<[i32; PANEL]>,
     pub(crate) rule: Rule,
     /// Bounds of the result before the zero point is added.
     pub(crate) min: i32,
@@ -35,9 +35,9 @@ pub(crate) enum Rule {
 /// The multipliers of a panel's channels.
 #[derive(Debug, Clone)]
 pub(crate) struct FixedPanel {
-    pub(crate) multiplier: Sums,
-    pub(crate) left: Sums,
-    pub(crate) right: Sums,
+    pub(crate) multiplier: [i32; PANEL],
+    pub(crate) left: [i32; PANEL],
+    pub(crate) right: [i32; PANEL],
 }
 
 impl Rule {
@@ -68,6 +68,17 @@ impl Rule {
         Some(Self::HalfUp(multipliers.chunks(PANEL).map(|panel| lanes(panel, real)).collect()))
     }
 
+    /// Whether a larger sum never gives a smaller output.
+    ///
+    /// Factors are not negative. The product, in fixed point or rounded to double precision, then grows with the sum, and
+    /// so do its shift to the right and each kind of rounding to an integer; only a shift to the left can leave the 32 bits.
+    pub(crate) fn is_monotonic(&self) -> bool {
+        match self {
+            Self::Fixed(panels) => panels.iter().all(|panel| panel.left == [0; PANEL]),
+            Self::HalfUp(_) | Self::HalfAway(_) => true,
+        }
+    }
+
     /// Factors in double precision.
     pub(crate) fn half_away(factors: &[f64]) -> Self {
         Self::HalfAway(factors.chunks(PANEL).map(|panel| lanes(panel, |&factor| factor)).collect())
@@ -96,8 +107,14 @@ impl Scaling {
         }
     }
 
+    /// Keeps the outputs within further bounds.
+    pub(crate) fn bound(&mut self, (min, max): (i32, i32)) {
+        let bounds = (min.saturating_sub(self.zero_point), max.saturating_sub(self.zero_point));
+        (self.min, self.max) = (clamp(self.min, bounds), clamp(self.max, bounds));
+    }
+
     /// The outputs for a panel's sums, as 32-bit integers within the output's range.
-    pub(crate) fn apply(&self, sums: &Sums, panel: usize) -> Sums {
+    pub(crate) fn apply(&self, sums: &[i32; PANEL], panel: usize) -> [i32; PANEL] {
         core::array::from_fn(|channel| {
             let sum = sums[channel].wrapping_add(self.bias[panel][channel]);
             let value = match &self.rule {

@@ -9,7 +9,7 @@ use crate::frame::{Inputs, Writable, elements_mut};
 use crate::ops::activation::{clamp, float_range};
 use crate::ops::integer::{Integer, OutputRange};
 use crate::ops::window::{Steps, Windows};
-use crate::plan::{Kernel, Node, Planned};
+use crate::plan::{Kernel, MaxPooling, Node, Planned};
 
 /// The shapes of a pooling: input `[batch, rows.input, columns.input, channels]`, output with the windows' numbers.
 #[derive(Debug, Clone, Copy)]
@@ -126,6 +126,12 @@ impl Geometry {
         }
     }
 
+    /// The maximum over the windows, as something that the layer before may do.
+    fn max_pooling(&self, pooling: Pooling, bounds: (f64, f64)) -> Option<MaxPooling> {
+        let Self { rows, columns, .. } = *self;
+        (pooling == Pooling::Max).then_some(MaxPooling { rows, columns, bounds })
+    }
+
     /// The kernel with memory for a window's results of type `S`.
     fn planned<S>(&self, kernel: impl Kernel + 'static) -> Planned {
         let scratch_bytes = [self.channels.saturating_mul(size_of::<S>())].into();
@@ -162,6 +168,10 @@ impl Kernel for FloatPool {
         }
         Ok(())
     }
+
+    fn pooling(&self) -> Option<MaxPooling> {
+        self.geometry.max_pooling(self.pooling, (self.range.0.into(), self.range.1.into()))
+    }
 }
 
 #[derive(Debug)]
@@ -196,6 +206,10 @@ impl<T: Integer> Kernel for IntegerPool<T> {
             }
         }
         Ok(())
+    }
+
+    fn pooling(&self) -> Option<MaxPooling> {
+        self.geometry.max_pooling(self.pooling, (self.range.min.into(), self.range.max.into()))
     }
 }
 
