@@ -71,8 +71,8 @@ impl Panels for Depthwise {
         })
     }
     #[inline(always)]
-    fn outputs<V: Vectors>(&self, vectors: V, panel: usize, sums: V::Ints) -> V::Ints {
-        self.ending.outputs(vectors, panel, sums)
+    fn finish<V: Vectors>(&self, vectors: V, panel: usize, sums: &mut [V::Ints]) {
+        self.ending.finish(vectors, panel, sums);
     }
     #[inline(always)]
     fn lowest<V: Vectors>(vectors: V) -> V::Ints {

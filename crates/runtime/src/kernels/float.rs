@@ -86,8 +86,8 @@ impl<const WIDTH: usize> Panels for FloatLayer<WIDTH> {
         vectors.float_tile(self.taps.rows(image, begins), self.taps.block(0..self.taps.len()), weights)
     }
     #[inline(always)]
-    fn outputs<V: Vectors>(&self, vectors: V, panel: usize, sums: V::Floats) -> V::Floats {
-        vectors.add_and_clamp(sums, &self.bias[panel], self.range)
+    fn finish<V: Vectors>(&self, vectors: V, panel: usize, sums: &mut [V::Floats]) {
+        vectors.add_and_clamp(sums, &self.bias[panel], self.range);
     }
     #[inline(always)]
     fn lowest<V: Vectors>(vectors: V) -> V::Floats {

@@ -78,13 +78,19 @@ impl Vectors for Generic {
     }
 
     #[inline]
-    fn scale(self, sums: [i32; PANEL], scaling: &Scaling, panel: usize) -> [i32; PANEL] {
-        scaling.apply(&sums, panel)
+    fn scale(self, sums: &mut [[i32; PANEL]], scaling: &Scaling, panel: usize) {
+        for sums in sums {
+            *sums = scaling.apply(sums, panel);
+        }
     }
 
     #[inline]
-    fn add_and_clamp(self, sums: [f32; PANEL], bias: &[f32; PANEL], bounds: (f32, f32)) -> [f32; PANEL] {
-        core::array::from_fn(|channel| clamp(sums[channel] + bias[channel], bounds))
+    fn add_and_clamp(self, sums: &mut [[f32; PANEL]], bias: &[f32; PANEL], bounds: (f32, f32)) {
+        for sums in sums {
+            for (sum, bias) in sums.iter_mut().zip(bias) {
+                *sum = clamp(*sum + bias, bounds);
+            }
+        }
     }
 
     #[inline]

@@ -116,21 +116,24 @@ impl Ending {
         let mut wide = [[0i64; PANEL]; N];
         for start in (0..pairs).step_by(ending.block) {
             let sums = sum(start..pairs.min(start + ending.block));
-            for (wide, sums) in wide.iter_mut().zip(sums) {
+            for (wide, &sums) in wide.iter_mut().zip(&sums) {
                 for (wide, sum) in wide.iter_mut().zip(vectors.int_array(sums)) {
                     *wide += i64::from(sum);
                 }
             }
         }
-        wide.map(|sums| vectors.ints(ending.outputs(panel, &sums)))
+        let mut outputs = [vectors.ints([0; PANEL]); N];
+        for (outputs, wide) in outputs.iter_mut().zip(&wide) {
+            *outputs = vectors.ints(ending.outputs(panel, wide));
+        }
+        outputs
     }
 
-    /// The outputs for what [`sums`](Self::sums) gave.
+    /// Replaces what [`sums`](Self::sums) gave by the outputs.
     #[inline(always)]
-    pub(crate) fn outputs<V: Vectors>(&self, vectors: V, panel: usize, sums: V::Ints) -> V::Ints {
-        match self {
-            Self::Narrow { scaling, .. } => vectors.scale(sums, scaling, panel),
-            Self::Wide(_) => sums,
+    pub(crate) fn finish<V: Vectors>(&self, vectors: V, panel: usize, sums: &mut [V::Ints]) {
+        if let Self::Narrow { scaling, .. } = self {
+            vectors.scale(sums, scaling, panel);
         }
     }
 }

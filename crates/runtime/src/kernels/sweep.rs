@@ -41,8 +41,8 @@ pub(crate) trait Panels: Debug + Send + Sync + 'static {
         image: &[Self::Cell],
         begins: [usize; N],
     ) -> [Self::Lanes<V>; N];
-    /// The outputs for a panel's sums.
-    fn outputs<V: Vectors>(&self, vectors: V, panel: usize, sums: Self::Lanes<V>) -> Self::Lanes<V>;
+    /// Replaces sums of a panel by its outputs.
+    fn finish<V: Vectors>(&self, vectors: V, panel: usize, sums: &mut [Self::Lanes<V>]);
     /// What is smaller than all others.
     fn lowest<V: Vectors>(vectors: V) -> Self::Lanes<V>;
     fn larger<V: Vectors>(vectors: V, a: Self::Lanes<V>, b: Self::Lanes<V>) -> Self::Lanes<V>;
@@ -55,6 +55,9 @@ pub(crate) trait Tiles<T>: Panels {
     /// The outputs as they are written.
     fn array<V: Vectors>(vectors: V, outputs: Self::Lanes<V>) -> [T; PANEL];
 }
+
+/// Pixels whose sums are formed before they are finished and written together.
+const BATCH: usize = 4 * ROWS;
 
 /// Where the windows of an image begin, and which of them become one pixel of the result.
 #[derive(Debug, Clone, Copy)]
@@ -114,25 +117,30 @@ impl Sweep {
     /// Every window gives a pixel.
     #[inline(always)]
     fn each<T: Copy, V: Vectors, K: Tiles<T>>(&self, tile: &Tile<'_, V, K>, outputs: &mut [T]) {
-        let total = self.windows.0 * self.windows.1;
         let (mut row, mut column) = (0, 0);
-        for first in (0..total).step_by(ROWS) {
-            let mut begins = [0; ROWS];
-            let count = ROWS.min(total - first);
-            for begin in &mut begins[..count] {
-                *begin = row * self.steps.0 + column * self.steps.1;
-                column += 1;
-                if column == self.windows.1 {
-                    (row, column) = (row + 1, 0);
-                }
+        let mut next = || {
+            let begin = row * self.steps.0 + column * self.steps.1;
+            column += 1;
+            if column == self.windows.1 {
+                (row, column) = (row + 1, 0);
             }
-            let pixels = &mut outputs[first * self.channels..];
-            match begins[..count] {
-                [a, b, c, d] => tile.write_each([a, b, c, d], pixels, self.channels),
-                [a, b, c] => tile.write_each([a, b, c], pixels, self.channels),
-                [a, b] => tile.write_each([a, b], pixels, self.channels),
-                _ => tile.write_each([begins[0]], pixels, self.channels),
+            begin
+        };
+        let mut batch = [K::lowest(tile.vectors); BATCH];
+        for outputs in outputs.chunks_mut(BATCH * self.channels) {
+            let batch = &mut batch[..outputs.len() / self.channels];
+            let (tiles, rest) = batch.as_chunks_mut::<ROWS>();
+            for sums in tiles {
+                *sums = tile.sums([next(), next(), next(), next()]);
             }
+            match rest {
+                [_, _, _] => rest.copy_from_slice(&tile.sums([next(), next(), next()])),
+                [_, _] => rest.copy_from_slice(&tile.sums([next(), next()])),
+                [_] => rest.copy_from_slice(&tile.sums([next()])),
+                _ => {}
+            }
+            tile.finish(batch);
+            tile.write(batch, outputs, self.channels);
         }
     }
 
@@ -144,21 +152,29 @@ impl Sweep {
         (rows, columns): &(Windows, Windows),
         outputs: &mut [T],
     ) {
-        let mut pixels = outputs.chunks_exact_mut(self.channels);
-        for row in 0..rows.output {
+        let mut batch = [K::lowest(tile.vectors); BATCH];
+        for (row, outputs) in outputs.chunks_exact_mut(columns.output * self.channels).enumerate() {
             let rows_inside = rows.taps_inside(row);
             let top = rows.pixel(row, rows_inside.start) * self.steps.0;
-            for column in 0..columns.output {
-                let columns_inside = columns.taps_inside(column);
-                let begin = top + columns.pixel(column, columns_inside.start) * self.steps.1;
-                let Some(pixel) = pixels.next() else { return };
-                let outputs = self.largest_of(tile, begin, (rows_inside.len(), columns_inside.len()));
-                tile.write(outputs, pixel);
+            let mut column = 0;
+            for outputs in outputs.chunks_mut(BATCH * self.channels) {
+                let batch = &mut batch[..outputs.len() / self.channels];
+                for largest in &mut *batch {
+                    let columns_inside = columns.taps_inside(column);
+                    let begin = top + columns.pixel(column, columns_inside.start) * self.steps.1;
+                    *largest = self.largest_of(tile, begin, (rows_inside.len(), columns_inside.len()));
+                    column += 1;
+                }
+                if tile.layer.is_monotonic() {
+                    tile.finish(batch);
+                }
+                tile.write(batch, outputs, self.channels);
             }
         }
     }
 
-    /// The largest outputs of neighbouring windows, the first of which begins at `begin`.
+    /// The largest sums of neighbouring windows, the first of which begins at `begin`; the largest outputs where a larger sum
+    /// may not give a larger output.
     #[inline(always)]
     fn largest_of<V: Vectors, K: Panels>(
         &self,
@@ -166,62 +182,60 @@ impl Sweep {
         begin: usize,
         (height, width): (usize, usize),
     ) -> K::Lanes<V> {
-        let mut largest = K::lowest(tile.vectors);
-        let (mut begins, mut count) = ([0; ROWS], 0);
+        let lowest = K::lowest(tile.vectors);
+        let (below, beside) = self.steps;
+        if (height, width) == (2, 2) {
+            let next = begin + below;
+            return tile.larger(lowest, [begin, begin + beside, next, next + beside]);
+        }
+        let mut largest = lowest;
         for row in 0..height {
-            for column in 0..width {
-                begins[count] = begin + row * self.steps.0 + column * self.steps.1;
-                count += 1;
-                if count == ROWS {
-                    largest = tile.larger(largest, begins);
-                    count = 0;
-                }
+            let begin = begin + row * below;
+            for column in (0..width).step_by(2) {
+                let begin = begin + column * beside;
+                // The last window twice does no harm.
+                let other = if column + 1 < width { begin + beside } else { begin };
+                largest = tile.larger(largest, [begin, other]);
             }
         }
-        largest = match begins[..count] {
-            [a, b, c] => tile.larger(largest, [a, b, c]),
-            [a, b] => tile.larger(largest, [a, b]),
-            [a] => tile.larger(largest, [a]),
-            _ => largest,
-        };
-        if tile.layer.is_monotonic() { tile.layer.outputs(tile.vectors, tile.panel, largest) } else { largest }
+        largest
     }
 }
 
 impl<V: Vectors, K: Panels> Tile<'_, V, K> {
-    /// The larger ones of what there is and of the windows that begin at the given places: of sums, or of outputs where a
-    /// larger sum may not give a larger output.
+    /// The sums of the windows that begin at the given places.
     #[inline(always)]
-    fn larger<const N: usize>(&self, largest: K::Lanes<V>, begins: [usize; N]) -> K::Lanes<V> {
-        let sums = self.layer.sums(self.vectors, self.panel, self.image, begins);
-        sums.into_iter().fold(largest, |largest, sums| {
-            let value = match self.layer.is_monotonic() {
-                true => sums,
-                false => self.layer.outputs(self.vectors, self.panel, sums),
-            };
-            K::larger(self.vectors, largest, value)
-        })
+    fn sums<const N: usize>(&self, begins: [usize; N]) -> [K::Lanes<V>; N] {
+        self.layer.sums(self.vectors, self.panel, self.image, begins)
     }
 
-    /// Writes the outputs of the windows that begin at the given places into pixels of `channels` elements.
     #[inline(always)]
-    fn write_each<T: Copy, const N: usize>(&self, begins: [usize; N], pixels: &mut [T], channels: usize)
-    where
-        K: Tiles<T>,
-    {
-        let sums = self.layer.sums(self.vectors, self.panel, self.image, begins);
-        for (sums, pixel) in sums.into_iter().zip(pixels.chunks_exact_mut(channels)) {
-            self.write(self.layer.outputs(self.vectors, self.panel, sums), pixel);
+    fn finish(&self, sums: &mut [K::Lanes<V>]) {
+        self.layer.finish(self.vectors, self.panel, sums);
+    }
+
+    /// The larger ones of what there is and of the windows that begin at the given places.
+    #[inline(always)]
+    fn larger<const N: usize>(&self, mut largest: K::Lanes<V>, begins: [usize; N]) -> K::Lanes<V> {
+        let mut sums = self.sums(begins);
+        if !self.layer.is_monotonic() {
+            self.finish(&mut sums);
         }
+        for &sums in &sums {
+            largest = K::larger(self.vectors, largest, sums);
+        }
+        largest
     }
 
-    /// Writes a panel's part of a pixel.
+    /// Writes the panel's part of neighbouring pixels.
     #[inline(always)]
-    fn write<T: Copy>(&self, outputs: K::Lanes<V>, pixel: &mut [T])
+    fn write<T: Copy>(&self, outputs: &[K::Lanes<V>], pixels: &mut [T], channels: usize)
     where
         K: Tiles<T>,
     {
-        copy_first(&K::array(self.vectors, outputs), &mut pixel[self.channels.clone()]);
+        for (&outputs, pixel) in outputs.iter().zip(pixels.chunks_exact_mut(channels)) {
+            copy_first(&K::array(self.vectors, outputs), &mut pixel[self.channels.clone()]);
+        }
     }
 }
 

@@ -47,9 +47,13 @@ impl<const WIDTH: usize> Taps<WIDTH> {
     }
 
     /// The elements of the windows that begin at the given places.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn rows<'i, T, const N: usize>(&self, image: &'i [T], begins: [usize; N]) -> [&'i [T]; N] {
-        begins.map(|begin| &image[begin..][..self.span])
+        let mut rows = [&image[..0]; N];
+        for (row, begin) in rows.iter_mut().zip(begins) {
+            *row = &image[begin..][..self.span];
+        }
+        rows
     }
 }
 

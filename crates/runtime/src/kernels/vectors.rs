@@ -37,11 +37,11 @@ pub(crate) trait Vectors: Copy {
         panel: &[[f32; PANEL]],
     ) -> [Self::Floats; N];
 
-    /// The outputs for a panel's sums.
-    fn scale(self, sums: Self::Ints, scaling: &Scaling, panel: usize) -> Self::Ints;
+    /// Replaces a panel's sums by its outputs.
+    fn scale(self, sums: &mut [Self::Ints], scaling: &Scaling, panel: usize);
 
-    /// The sums plus the channels' biases, within bounds; NaN stays NaN.
-    fn add_and_clamp(self, sums: Self::Floats, bias: &[f32; PANEL], bounds: (f32, f32)) -> Self::Floats;
+    /// Adds the channels' biases to sums, and keeps the results within bounds; NaN stays NaN.
+    fn add_and_clamp(self, sums: &mut [Self::Floats], bias: &[f32; PANEL], bounds: (f32, f32));
 
     /// The larger one of each two.
     fn larger(self, a: Self::Ints, b: Self::Ints) -> Self::Ints;

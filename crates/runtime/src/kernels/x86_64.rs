@@ -57,8 +57,8 @@ impl Vectors for Avx2 {
             taps: Block<'_, WIDTH>,
             panel: &[[f32; PANEL]],
         ) -> [Floats; N];
-        fn scale(sums: Ints, scaling: &Scaling, panel: usize) -> Ints;
-        fn add_and_clamp(sums: Floats, bias: &[f32; PANEL], bounds: (f32, f32)) -> Floats;
+        fn scale(sums: &mut [Ints], scaling: &Scaling, panel: usize) -> ();
+        fn add_and_clamp(sums: &mut [Floats], bias: &[f32; PANEL], bounds: (f32, f32)) -> ();
         fn larger(a: Ints, b: Ints) -> Ints;
         fn larger_float(a: Floats, b: Floats) -> Floats;
         fn ints(values: [i32; PANEL]) -> Ints;
@@ -72,7 +72,7 @@ impl Vectors for Avx2 {
 #[target_feature(enable = "avx2")]
 fn tile<const N: usize>(rows: [&[i16]; N], pairs: Block<'_, 2>, panel: &[Pairs]) -> [Ints; N] {
     let mut sums = [[_mm256_setzero_si256(); 2]; N];
-    let rows = rows.map(|row| &row[..pairs.span()]);
+    rows.iter().for_each(|row| assert!(row.len() >= pairs.span()));
     for (&offset, weights) in pairs.offsets().iter().zip(panel) {
         let offset = offset as usize;
         debug_assert!(offset + 2 <= pairs.span());
@@ -97,7 +97,7 @@ fn tile<const N: usize>(rows: [&[i16]; N], pairs: Block<'_, 2>, panel: &[Pairs])
 #[target_feature(enable = "avx2")]
 fn depthwise<const N: usize>(rows: [&[i16]; N], taps: Block<'_, PANEL>, panel: &[Pairs]) -> [Ints; N] {
     let mut sums = [[_mm256_setzero_si256(); 2]; N];
-    let rows = rows.map(|row| &row[..taps.span()]);
+    rows.iter().for_each(|row| assert!(row.len() >= taps.span()));
     let (pairs, _) = taps.offsets().as_chunks::<2>();
     for (&[first, second], weights) in pairs.iter().zip(panel) {
         let (first, second) = (first as usize, second as usize);
@@ -141,7 +141,7 @@ fn float_tile<const N: usize, const WIDTH: usize>(
 ) -> [Floats; N] {
     const { assert!(WIDTH == 1 || WIDTH == PANEL) }
     let mut sums = [[_mm256_setzero_ps(); 2]; N];
-    let rows = rows.map(|row| &row[..taps.span()]);
+    rows.iter().for_each(|row| assert!(row.len() >= taps.span()));
     for (&offset, weights) in taps.offsets().iter().zip(panel) {
         let offset = offset as usize;
         debug_assert!(offset + WIDTH <= taps.span());
@@ -165,11 +165,13 @@ fn float_tile<const N: usize, const WIDTH: usize>(
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn add_and_clamp(sums: Floats, bias: &[f32; PANEL], (min, max): (f32, f32)) -> Floats {
+fn add_and_clamp(sums: &mut [Floats], bias: &[f32; PANEL], (min, max): (f32, f32)) {
     let (min, max, bias) = (_mm256_set1_ps(min), _mm256_set1_ps(max), floats(*bias));
     // The second operand is the result where one is NaN.
     let clamp = |sum| _mm256_min_ps(max, _mm256_max_ps(min, sum));
-    [clamp(_mm256_add_ps(sums[0], bias[0])), clamp(_mm256_add_ps(sums[1], bias[1]))]
+    for sums in sums {
+        *sums = [clamp(_mm256_add_ps(sums[0], bias[0])), clamp(_mm256_add_ps(sums[1], bias[1]))];
+    }
 }
 
 #[inline]
@@ -223,32 +225,43 @@ fn widen(weights: &Pairs) -> Ints {
     [_mm256_cvtepi8_epi16(halves[0]), _mm256_cvtepi8_epi16(halves[1])]
 }
 
-#[inline]
-#[target_feature(enable = "avx2")]
-fn load_f64(values: &[f64; 4]) -> __m256d {
-    // SAFETY: four numbers are read; the load needs no alignment.
-    unsafe { _mm256_loadu_pd(values.as_ptr()) }
-}
-
-#[inline]
+/// Not inlined, so that the constants of a rule are in registers.
+#[inline(never)]
 #[target_feature(enable = "avx2,fma")]
-fn scale(sums: Ints, scaling: &Scaling, panel: usize) -> Ints {
-    let bias = ints(scaling.bias[panel]);
-    let sums = [_mm256_add_epi32(sums[0], bias[0]), _mm256_add_epi32(sums[1], bias[1])];
-    let values = match &scaling.rule {
+fn scale(sums: &mut [Ints], scaling: &Scaling, panel: usize) {
+    match &scaling.rule {
         Rule::Fixed(multipliers) => {
             let FixedPanel { multiplier, left, right } = &multipliers[panel];
             let [multiplier, left, right] = [ints(*multiplier), ints(*left), ints(*right)];
-            [0, 1].map(|half| fixed(sums[half], [multiplier[half], left[half], right[half]]))
+            let [low, high] = [0, 1].map(|half| [multiplier[half], left[half], right[half]]);
+            scale_by(sums, scaling, panel, |[x, y]| [fixed(x, low), fixed(y, high)]);
         }
-        Rule::HalfUp(factors) => real(sums, &factors[panel], |value, factor| half_up(value, factor)),
-        Rule::HalfAway(factors) => real(sums, &factors[panel], |value, factor| half_away(value, factor)),
-    };
+        Rule::HalfUp(factors) => {
+            let factors = quarters(&factors[panel]);
+            let round = |value, factor| half_up(value, factor);
+            scale_by(sums, scaling, panel, |sums| real(sums, &factors, round));
+        }
+        Rule::HalfAway(factors) => {
+            let factors = quarters(&factors[panel]);
+            let round = |value, factor| half_away(value, factor);
+            scale_by(sums, scaling, panel, |sums| real(sums, &factors, round));
+        }
+    }
+}
+
+/// Adds biases, scales as the rule does, and keeps the results within the output's bounds.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn scale_by(sums: &mut [Ints], scaling: &Scaling, panel: usize, rule: impl Fn(Ints) -> Ints) {
+    let bias = ints(scaling.bias[panel]);
     let (min, max) = (_mm256_set1_epi32(scaling.min), _mm256_set1_epi32(scaling.max));
     let zero_point = _mm256_set1_epi32(scaling.zero_point);
     // The bounds come first, so that adding the zero point cannot overflow.
-    let bounded = |value| _mm256_min_epi32(_mm256_max_epi32(value, min), max);
-    values.map(|value| _mm256_add_epi32(bounded(value), zero_point))
+    let output = |value| _mm256_add_epi32(_mm256_min_epi32(_mm256_max_epi32(value, min), max), zero_point);
+    for sums in sums {
+        let values = rule([_mm256_add_epi32(sums[0], bias[0]), _mm256_add_epi32(sums[1], bias[1])]);
+        *sums = [output(values[0]), output(values[1])];
+    }
 }
 
 /// `QuantizedMultiplier::apply`: a left shift, a product rounded half up to its high part, and a right shift rounded half
@@ -275,15 +288,23 @@ fn fixed(value: __m256i, [multiplier, left, right]: [__m256i; 3]) -> __m256i {
 
 /// The integers times factors in double precision, rounded to integers.
 #[inline]
-#[target_feature(enable = "avx2,fma")]
-fn real(values: Ints, factors: &[f64; PANEL], round: impl Fn(__m256d, __m256d) -> __m128i) -> Ints {
-    let (factors, _) = factors.as_chunks::<4>();
-    let quarter = |value: __m128i, quarter: usize| round(_mm256_cvtepi32_pd(value), load_f64(&factors[quarter]));
-    [0, 1].map(|half| {
+#[target_feature(enable = "avx2")]
+fn real(values: Ints, factors: &[__m256d; 4], round: impl Fn(__m256d, __m256d) -> __m128i) -> Ints {
+    let quarter = |value: __m128i, quarter: usize| round(_mm256_cvtepi32_pd(value), factors[quarter]);
+    let half = |half: usize| {
         let low = quarter(_mm256_castsi256_si128(values[half]), 2 * half);
         let high = quarter(_mm256_extracti128_si256::<1>(values[half]), 2 * half + 1);
         _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(low), high)
-    })
+    };
+    [half(0), half(1)]
+}
+
+/// The factors of four channels each.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn quarters(factors: &[f64; PANEL]) -> [__m256d; 4] {
+    // SAFETY: both types are 128 bytes, and any are values of either.
+    unsafe { core::mem::transmute(*factors) }
 }
 
 /// A product rounded half up, which must fit 32 bits.
