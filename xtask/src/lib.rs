@@ -11,6 +11,8 @@
 //! | [`stages::convert`] | `mnist_float32.tflite`, the first 100 training images | the four integer models |
 //! | [`stages::evaluate`] | the five models, the test images | `first_digit.png`, `evaluation.json` |
 
+#![forbid(unsafe_code)]
+
 mod arguments;
 mod files;
 mod models;

@@ -106,6 +106,7 @@ impl<'m> Interpreter<'m> {
     /// # Errors
     /// As [`new`](Self::new); [`Error::NoSuchSignature`].
     pub fn with_options(model: &'m Model<'_>, options: &InterpreterOptions) -> Result<Self, Error> {
+        options.kernels.check()?;
         model.check()?;
         let graph = match &options.signature {
             Some(name) => &model.graphs[signature::find(model, name)?.graph],

@@ -12,6 +12,7 @@ pub(crate) mod product;
 pub(crate) mod scale;
 pub(crate) mod sweep;
 pub(crate) mod taps;
+pub(crate) mod vectorized;
 pub(crate) mod vectors;
 #[cfg(target_arch = "x86_64")]
 #[expect(unsafe_code, reason = "vector instructions; each block says why it is sound")]
@@ -19,6 +20,7 @@ mod x86_64;
 
 use core::fmt;
 
+use crate::error::Error;
 use crate::kernels::generic::Generic;
 use crate::kernels::vectors::Task;
 use crate::ops::integer::{Accumulator, Integer};
@@ -76,9 +78,15 @@ pub(crate) enum Engine {
     Avx2(x86_64::Avx2),
 }
 
+impl Default for Engine {
+    fn default() -> Self {
+        Self::Generic(Generic)
+    }
+}
+
 impl Engine {
     /// Runs the task as it was compiled for the instruction set.
-    pub(crate) fn run(self, task: impl Task) {
+    pub(crate) fn run<T: Task>(self, task: T) -> T::Output {
         match self {
             Self::Generic(generic) => task.run(generic),
             #[cfg(target_arch = "x86_64")]
@@ -88,7 +96,18 @@ impl Engine {
 }
 
 impl Kernels {
-    /// The kernels that run; `None` for the plain loops, and for a name that does not exist or that this machine cannot run.
+    /// Refuses a name that does not exist, or whose kernels this machine cannot run.
+    pub(crate) fn check(self) -> Result<(), Error> {
+        match self {
+            Self::Named(name) if self.engine().is_none() => {
+                let available = KERNELS.iter().filter(|kernels| kernels.is_available());
+                Err(Error::NoKernels { name, available: available.map(|kernels| kernels.name).collect() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The kernels that run; `None` for the plain loops, and for a name that [`check`](Self::check) refuses.
     pub(crate) fn engine(self) -> Option<Engine> {
         match self {
             Self::Auto => KERNELS.iter().find_map(|kernels| (kernels.engine)()),
@@ -168,11 +187,22 @@ fn reference_dot<T: Integer, A: Accumulator, W: Integer>(
 
 #[cfg(test)]
 mod tests {
+    use alloc::string::ToString;
     use alloc::vec::Vec;
 
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn kernels_that_do_not_exist_are_refused_and_the_others_listed() {
+        let error = Kernels::Named("abacus").check().unwrap_err().to_string();
+        assert!(error.starts_with("there are no kernels 'abacus' for this machine, but "), "{error}");
+        assert!(error.ends_with("generic"), "{error}");
+        for kernels in KERNELS.iter().filter(|kernels| kernels.is_available()) {
+            assert_eq!(Kernels::Named(kernels.name).check(), Ok(()));
+        }
+    }
 
     /// Depths around the blocks of 508 products, and the sums that come closest to overflowing.
     const DEPTHS: [usize; 11] = [0, 1, 2, 3, 4, 5, 507, 508, 509, 1016, 4097];

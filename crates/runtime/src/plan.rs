@@ -16,6 +16,7 @@ use burnlite_tflite::{Graph, Model};
 use crate::error::{Error, OperatorFault};
 use crate::frame::{Constant, Inputs, Place, Region, Writable, frame};
 use crate::interpreter::{InterpreterOptions, StepEvent};
+use crate::kernels::vectorized::Vectorized;
 use memory::Memory;
 use planner::Planner;
 
@@ -77,6 +78,15 @@ impl Planned {
     /// One result and no scratch.
     pub(crate) fn new(shape: impl Into<Vec<usize>>, kernel: impl Kernel + 'static) -> Self {
         Self::of([shape.into()], Source::Kernel(Box::new(kernel)))
+    }
+
+    /// As [`new`](Self::new), with a kernel whose plain loop is compiled for the instruction set of the options.
+    pub(crate) fn vectorized(
+        node: &Node<'_>,
+        shape: impl Into<Vec<usize>>,
+        kernel: impl Kernel + 'static,
+    ) -> Self {
+        Self::new(shape, Vectorized::new(node.options.kernels, kernel))
     }
 
     /// Any number of results, each of a kernel of its own; no scratch.

@@ -103,10 +103,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::kernels::sweep::tests::outputs;
     use crate::fixed_point::QuantizedMultiplier;
     use crate::kernels::Kernels;
     use crate::kernels::matrix::{Bias, ChannelFactors};
+    use crate::kernels::sweep::tests::outputs;
     use crate::ops::integer::{Accumulator, OutputRange};
 
     const RANGE: OutputRange = OutputRange { zero_point: 0, min: -32_768, max: 32_767 };

@@ -115,8 +115,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::kernels::sweep::tests::outputs;
     use crate::kernels::Kernels;
+    use crate::kernels::sweep::tests::outputs;
 
     /// Sums in the order of the taps, product by product: what the portable kernels give to the last bit.
     fn expected(rows: &[f32], weights: &[f32], bias: &[f32], depth: usize) -> Vec<f32> {

@@ -103,10 +103,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::kernels::sweep::tests::outputs;
     use crate::fixed_point::{QuantizedMultiplier, round_half_away};
     use crate::kernels::Kernels;
     use crate::kernels::matrix::{Bias, ChannelFactors};
+    use crate::kernels::sweep::tests::outputs;
     use crate::ops::integer::{Accumulator, OutputRange};
 
     /// A layer's data and rows for it.

@@ -87,7 +87,8 @@ struct Tile<'s, V, K: Panels> {
 impl Sweep {
     /// Pixels of the result.
     pub(crate) fn pixels(&self) -> usize {
-        let (rows, columns) = self.pooling.map_or(self.windows, |pooling| (pooling.0.output, pooling.1.output));
+        let (rows, columns) =
+            self.pooling.map_or(self.windows, |pooling| (pooling.0.output, pooling.1.output));
         rows * columns
     }
 
@@ -217,12 +218,19 @@ impl<V: Vectors, K: Panels> Tile<'_, V, K> {
     /// The larger ones of what there is and of the windows that begin at the given places.
     #[inline(always)]
     fn larger<const N: usize>(&self, mut largest: K::Lanes<V>, begins: [usize; N]) -> K::Lanes<V> {
-        let mut sums = self.sums(begins);
-        if !self.layer.is_monotonic() {
-            self.finish(&mut sums);
-        }
-        for &sums in &sums {
-            largest = K::larger(self.vectors, largest, sums);
+        let sums = self.sums(begins);
+        let mut larger = |values: &[K::Lanes<V>; N]| {
+            for &values in values {
+                largest = K::larger(self.vectors, largest, values);
+            }
+        };
+        if self.layer.is_monotonic() {
+            larger(&sums);
+        } else {
+            // A copy: the sums of the other case stay in registers.
+            let mut outputs = sums;
+            self.finish(&mut outputs);
+            larger(&outputs);
         }
         largest
     }
@@ -279,6 +287,8 @@ pub(crate) mod tests {
     }
 
     impl<T: Copy, K: Tiles<T>> Task for Sweeping<'_, T, K> {
+        type Output = ();
+
         #[inline(always)]
         fn run<V: Vectors>(self, vectors: V) {
             self.sweep.run(vectors, &[self.layer], self.image, self.outputs);
@@ -292,8 +302,7 @@ pub(crate) mod tests {
         (windows, step): (usize, usize),
         channels: usize,
     ) -> Vec<T> {
-        let sweep =
-            Sweep { windows: (1, windows), steps: (0, step), group: 0, channels, pooling: None };
+        let sweep = Sweep { windows: (1, windows), steps: (0, step), group: 0, channels, pooling: None };
         let mut outputs = vec![T::zeroed(); windows * channels];
         layer.engine().run(Sweeping { sweep, layer, image, outputs: &mut outputs });
         outputs

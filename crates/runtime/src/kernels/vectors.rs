@@ -14,12 +14,8 @@ pub(crate) trait Vectors: Copy {
     type Floats: Copy;
 
     /// Sums of products of `N` rows with the channels of a panel; they wrap. Pairs of elements meet pairs of weights.
-    fn tile<const N: usize>(
-        self,
-        rows: [&[i16]; N],
-        pairs: Block<'_, 2>,
-        panel: &[Pairs],
-    ) -> [Self::Ints; N];
+    fn tile<const N: usize>(self, rows: [&[i16]; N], pairs: Block<'_, 2>, panel: &[Pairs])
+    -> [Self::Ints; N];
 
     /// Sums of products of the channels of `N` windows with the channels' own weights; they wrap. Each two taps are a pair.
     fn depthwise<const N: usize>(
@@ -57,6 +53,8 @@ pub(crate) trait Vectors: Copy {
 
 /// Work that is compiled for each instruction set, and runs with the one of an [`Engine`](super::Engine).
 pub(crate) trait Task {
+    type Output;
+
     /// Must be inlined, and so must be what it calls: only then is it compiled for the instruction set.
-    fn run<V: Vectors>(self, vectors: V);
+    fn run<V: Vectors>(self, vectors: V) -> Self::Output;
 }

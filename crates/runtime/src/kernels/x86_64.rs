@@ -20,10 +20,10 @@ impl Avx2 {
     }
 
     /// Runs the task with AVX2: what it inlines is compiled for it.
-    pub(super) fn run(self, task: impl Task) {
+    pub(super) fn run<T: Task>(self, task: T) -> T::Output {
         #[target_feature(enable = "avx2,fma")]
-        fn run(task: impl Task, avx2: Avx2) {
-            task.run(avx2);
+        fn run<T: Task>(task: T, avx2: Avx2) -> T::Output {
+            task.run(avx2)
         }
         // SAFETY: `self` proves that the machine has AVX2 and fused multiply-add.
         unsafe { run(task, self) }

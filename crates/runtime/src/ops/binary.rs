@@ -29,7 +29,8 @@ pub(crate) fn plan_checked<A: Element, B: Element, Y: Element>(
     let (left, right) = (node.input(0)?, node.input(1)?);
     let shape = broadcast_shape(&[left.shape, right.shape])?;
     let broadcast = Broadcast::new([left.shape, right.shape], &shape);
-    Ok(Planned::new(shape, Binary { broadcast, check, function, elements: PhantomData }))
+    let kernel = Binary { broadcast, check, function, elements: PhantomData };
+    Ok(Planned::vectorized(node, shape, kernel))
 }
 
 /// A function of numbers as they are, with a fused activation. The caller has checked the types.
@@ -68,6 +69,7 @@ impl<A, B, Y, F> fmt::Debug for Binary<A, B, Y, F> {
 }
 
 impl<A: Element, B: Element, Y: Element, F: Fn(A, B) -> Y + Send + Sync> Kernel for Binary<A, B, Y, F> {
+    #[inline(always)]
     fn run(&self, inputs: &Inputs<'_>, [output, ..]: &mut Writable<'_>) -> Result<(), OperatorFault> {
         let right = inputs.get::<B>(1);
         (self.check)(right)?;

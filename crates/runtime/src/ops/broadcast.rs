@@ -72,7 +72,7 @@ impl<const N: usize> Broadcast<N> {
     }
 
     /// Calls `fill` with each run of the result and the operands' elements at which it starts.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn for_each_run<Y>(&self, output: &mut [Y], mut fill: impl FnMut([usize; N], &mut [Y])) {
         let block = self.rows.extent * self.run.extent;
         for (index, block) in output.chunks_exact_mut(block.max(1)).enumerate() {
@@ -123,7 +123,7 @@ impl<const N: usize> Axis<N> {
 
 impl Broadcast<2> {
     /// Fills the result with a function of pairs of elements.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn map<A: Copy, B: Copy, Y>(
         &self,
         left: &[A],

@@ -28,7 +28,7 @@ pub(crate) fn try_map<T: Element>(
     node: &Node<'_>,
     function: impl Fn(T) -> Result<T, OperatorFault> + Send + Sync + 'static,
 ) -> Result<Planned, OperatorFault> {
-    Ok(Planned::new(node.input(0)?.shape, Elements { function, element: PhantomData }))
+    Ok(Planned::vectorized(node, node.input(0)?.shape, Elements { function, element: PhantomData }))
 }
 
 /// Applies a function to each row of the last dimension; it writes a row of the same length.
@@ -43,7 +43,7 @@ pub(crate) fn map_rows<T: Element, U: Element>(
             found: [].into(),
         });
     };
-    Ok(Planned::new(shape, Rows { depth, function, elements: PhantomData }))
+    Ok(Planned::vectorized(node, shape, Rows { depth, function, elements: PhantomData }))
 }
 
 struct Elements<T, F> {
@@ -52,6 +52,7 @@ struct Elements<T, F> {
 }
 
 impl<T: Element, F: Fn(T) -> Result<T, OperatorFault> + Send + Sync> Kernel for Elements<T, F> {
+    #[inline(always)]
     fn run(&self, inputs: &Inputs<'_>, [output, ..]: &mut Writable<'_>) -> Result<(), OperatorFault> {
         for (y, &x) in elements_mut::<T>(output).iter_mut().zip(inputs.get::<T>(0)) {
             *y = (self.function)(x)?;
@@ -67,6 +68,7 @@ struct Rows<T, U, F> {
 }
 
 impl<T: Element, U: Element, F: Fn(&[T], &mut [U]) + Send + Sync> Kernel for Rows<T, U, F> {
+    #[inline(always)]
     fn run(&self, inputs: &Inputs<'_>, [output, ..]: &mut Writable<'_>) -> Result<(), OperatorFault> {
         let rows = inputs.get::<T>(0).chunks_exact(self.depth.max(1));
         for (row, output) in rows.zip(elements_mut::<U>(output).chunks_exact_mut(self.depth.max(1))) {

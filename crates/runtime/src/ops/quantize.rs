@@ -16,6 +16,7 @@ use crate::plan::{Kernel, Node, Operand, Planned};
 ///
 /// Beyond the range of 32-bit integers, for infinities and NaN, the reference's result is undefined and differs between
 /// machines; here large values saturate and NaN is the zero point.
+#[inline(always)]
 pub(crate) fn quantize_slice<T: Integer>(values: &[f32], (scale, zero_point): (f32, i32), output: &mut [T]) {
     for (q, &value) in output.iter_mut().zip(values) {
         *q = T::saturating_from(round_half_away_f32(value / scale).saturating_add(zero_point));
@@ -23,6 +24,7 @@ pub(crate) fn quantize_slice<T: Integer>(values: &[f32], (scale, zero_point): (f
 }
 
 /// `scale * (q - zero_point)`, rounded once.
+#[inline(always)]
 pub(crate) fn dequantize_slice<T: Integer>(
     values: &[T],
     (scale, zero_point): (f32, i32),
@@ -69,7 +71,8 @@ pub(crate) fn plan_dequantize(node: &Node<'_>) -> Result<Planned, OperatorFault>
 
 fn from_float<T: Integer>(node: &Node<'_>) -> Result<Planned, OperatorFault> {
     let parameters = Parameters::new(&node.output(0)?, node.input(0)?.shape)?;
-    Ok(Planned::new(node.input(0)?.shape, Quantize::<T> { parameters, element: PhantomData }))
+    let kernel = Quantize::<T> { parameters, element: PhantomData };
+    Ok(Planned::vectorized(node, node.input(0)?.shape, kernel))
 }
 
 fn to_float<T: Integer>(node: &Node<'_>) -> Result<Planned, OperatorFault> {
@@ -79,7 +82,7 @@ fn to_float<T: Integer>(node: &Node<'_>) -> Result<Planned, OperatorFault> {
         // There the first channel's scale and zero point serve all of them.
         parameters.pairs.truncate(1);
     }
-    Ok(Planned::new(input.shape, Dequantize::<T> { parameters, element: PhantomData }))
+    Ok(Planned::vectorized(node, input.shape, Dequantize::<T> { parameters, element: PhantomData }))
 }
 
 /// Scales and zero points, each for a run of elements; after the last run the first pair serves again.
@@ -111,6 +114,7 @@ impl Parameters {
     }
 
     /// Calls `convert` for each run of elements with its scale and zero point.
+    #[inline(always)]
     fn for_each_run<X, Y>(
         &self,
         input: &[X],
@@ -134,7 +138,7 @@ fn rescale<T: Integer, U: Integer>(node: &Node<'_>) -> Result<Planned, OperatorF
         output_zero_point,
         elements: PhantomData,
     };
-    Ok(Planned::new(input.shape, kernel))
+    Ok(Planned::vectorized(node, input.shape, kernel))
 }
 
 #[derive(Debug)]
@@ -144,6 +148,7 @@ struct Quantize<T> {
 }
 
 impl<T: Integer> Kernel for Quantize<T> {
+    #[inline(always)]
     fn run(&self, inputs: &Inputs<'_>, [output, ..]: &mut Writable<'_>) -> Result<(), OperatorFault> {
         self.parameters.for_each_run(inputs.get(0), elements_mut::<T>(output), quantize_slice);
         Ok(())
@@ -157,6 +162,7 @@ struct Dequantize<T> {
 }
 
 impl<T: Integer> Kernel for Dequantize<T> {
+    #[inline(always)]
     fn run(&self, inputs: &Inputs<'_>, [output, ..]: &mut Writable<'_>) -> Result<(), OperatorFault> {
         self.parameters.for_each_run(inputs.get::<T>(0), elements_mut(output), dequantize_slice);
         Ok(())
@@ -172,6 +178,7 @@ struct Rescale<T, U> {
 }
 
 impl<T: Integer, U: Integer> Kernel for Rescale<T, U> {
+    #[inline(always)]
     fn run(&self, inputs: &Inputs<'_>, [output, ..]: &mut Writable<'_>) -> Result<(), OperatorFault> {
         for (y, &x) in elements_mut::<U>(output).iter_mut().zip(inputs.get::<T>(0)) {
             let value = self.multiplier.apply(x.into().wrapping_sub(self.input_zero_point));

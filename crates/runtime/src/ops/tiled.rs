@@ -235,6 +235,8 @@ struct Run<'r, T, K: Tiles<T>> {
 }
 
 impl<T: Element, K: Tiles<T>> Task for Run<'_, T, K> {
+    type Output = ();
+
     #[inline(always)]
     fn run<V: Vectors>(self, vectors: V) {
         let Self { layer, input, laid_out, outputs } = self;
