@@ -32,9 +32,22 @@ pub(crate) struct Patches {
     pub(crate) columns: Windows,
     pub(crate) groups: usize,
     pub(crate) depth: usize,
-    /// Whether each channel of the result sees the one channel of the input, the weights being `[taps, channels]`; else the
-    /// channels of a group see all of the group's, and the weights are `[channels, taps, depth]`.
-    pub(crate) is_depthwise: bool,
+    /// Pixels from a pixel of the image to the one below it, and to the one at its side; zeros are between them.
+    pub(crate) spread: (usize, usize),
+    pub(crate) weights: Order,
+}
+
+/// The order in which the operator has its weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// `[channels, taps, depth]`: the channels of a group see all of the group's.
+    ChannelsFirst,
+    /// The same, the last tap first.
+    Reversed,
+    /// `[taps, channels]`: the channels of a group see the one channel of the input that is the group's.
+    ChannelsLast,
+    /// `[taps, channels]`: there is one group, in which each channel sees its own.
+    Depthwise,
 }
 
 /// A layer of inputs and outputs of type `T`, with a kernel for each of its groups.
@@ -63,9 +76,34 @@ impl Patches {
         self.rows.taps * self.columns.taps * self.depth
     }
 
+    /// Whether an image is not much larger with its padding and its zeros: otherwise the plain loops, which leave them out,
+    /// serve better, and take less memory.
+    fn is_compact(&self) -> bool {
+        let laid_out = [self.rows.extent(self.spread.0), self.columns.extent(self.spread.1), self.pixel()];
+        let laid_out = laid_out.iter().try_fold(1usize, |product, &extent| product.checked_mul(extent));
+        let image = self.rows.input * self.columns.input * self.pixel();
+        laid_out.is_some_and(|elements| elements / 8 <= image.max(1 << 12))
+    }
+
     /// Elements of a row of pixels, padding included.
     fn line(&self) -> usize {
-        self.columns.extent() * self.pixel()
+        self.columns.extent(self.spread.1) * self.pixel()
+    }
+
+    /// The weights as `[channels, taps, depth]`, the first tap first.
+    fn ordered<W: Copy>(&self, weights: Vec<W>, channels: usize) -> Vec<W> {
+        let taps = self.rows.taps * self.columns.taps;
+        match self.weights {
+            Order::ChannelsFirst => weights,
+            Order::Reversed => {
+                let rows = weights.chunks_exact((taps * self.depth).max(1));
+                rows.flat_map(|row| row.chunks_exact(self.depth).rev().flatten().copied()).collect()
+            }
+            Order::ChannelsLast | Order::Depthwise => {
+                let tap = |channel| (0..taps).map(move |tap| tap * channels + channel);
+                (0..channels).flat_map(tap).map(|index| weights[index]).collect()
+            }
+        }
     }
 
     /// Where the runs of neighbouring elements begin that a row of weights meets, in its order, and the elements of a run.
@@ -93,16 +131,17 @@ impl Patches {
         (input, zero_point): (usize, i32),
         shape: &[usize],
     ) -> Planned {
-        let Self { rows, columns, depth, .. } = self;
+        let Self { rows, columns, depth, spread, .. } = self;
         let [line, pixel] = [self.line(), self.pixel()];
         let last = |windows: Windows| windows.output.saturating_sub(1) * windows.stride;
         let begin = last(rows) * line + last(columns) * pixel + pixel - depth;
         let extent = begin + kernels.first().map_or(0, K::span);
         let in_place = K::Cell::TYPE == T::TYPE
             && zero_point == 0
-            && (rows.before, columns.before, columns.extent()) == (0, 0, columns.input)
+            && (rows.before, columns.before, columns.extent(1)) == (0, 0, columns.input)
+            && spread == (1, 1)
             && extent <= rows.input * line;
-        let scratch = if in_place { 0 } else { extent.max(rows.extent() * line) };
+        let scratch = if in_place { 0 } else { extent.max(rows.extent(spread.0) * line) };
         let sweep = Sweep {
             windows: (rows.output, columns.output),
             steps: (rows.stride * line, columns.stride * pixel),
@@ -127,7 +166,8 @@ impl Weighted<'_, '_> {
         shape: &[usize],
     ) -> Option<Planned> {
         let engine = self.node.options.kernels.engine().filter(|_| weight_zero_point == 0)?;
-        let (patches, weights, bias) = (layer.patches()?, self.known::<i8>()?, self.known_bias::<A>()?);
+        let (patches, bias) = (self.patches(layer)?, self.known_bias::<A>()?);
+        let weights = patches.ordered(self.known::<i8>()?, self.channels);
         let matrix = |weights, channels: Range<usize>, depth| Matrix {
             weights,
             channels: channels.len(),
@@ -138,8 +178,8 @@ impl Weighted<'_, '_> {
             bound: T::largest_distance(zero_point),
         };
         let input = (self.positions.input, zero_point);
-        if patches.is_depthwise {
-            let (taps, weights) = (patches.taps(), transposed(&weights, self.channels));
+        if patches.weights == Order::Depthwise {
+            let taps = patches.taps();
             let kernel = Depthwise::new(engine, &matrix(&weights, 0..self.channels, taps.len()), &taps)?;
             return Some(patches.planned::<T, _>([kernel].into(), input, shape));
         }
@@ -161,11 +201,12 @@ impl Weighted<'_, '_> {
         shape: &[usize],
     ) -> Option<Planned> {
         let engine = self.node.options.kernels.engine()?;
-        let patches = layer.patches()?;
-        let (weights, bias) = (self.known::<f32>()?, self.known_bias::<f32>()?);
+        let patches = self.patches(layer)?;
+        let bias = self.known_bias::<f32>()?;
+        let weights = patches.ordered(self.known::<f32>()?, self.channels);
         let input = (self.positions.input, 0);
-        if patches.is_depthwise {
-            let (taps, weights) = (patches.taps(), transposed(&weights, self.channels));
+        if patches.weights == Order::Depthwise {
+            let taps = patches.taps();
             let shapes = ((self.channels, taps.len()), (&taps[..], 1));
             let kernel = FloatLayer::<PANEL>::new(engine, (&weights, &bias), shapes.0, shapes.1, range)?;
             return Some(patches.planned::<f32, _>([kernel].into(), input, shape));
@@ -181,6 +222,10 @@ impl Weighted<'_, '_> {
         Some(patches.planned::<f32, _>(products, input, shape))
     }
 
+    fn patches<L: Layer>(&self, layer: &L) -> Option<Patches> {
+        layer.patches().filter(Patches::is_compact)
+    }
+
     /// The weights, where they are constant.
     fn known<W: Element>(&self) -> Option<Vec<W>> {
         self.node.input(self.positions.weights).ok()?.constant().ok()
@@ -190,12 +235,6 @@ impl Weighted<'_, '_> {
     fn known_bias<A: Element>(&self) -> Option<Vec<A>> {
         self.node.optional_input(self.positions.bias).map_or(Some(Vec::new()), |bias| bias.constant().ok())
     }
-}
-
-/// Weights `[taps, channels]` as `[channels, taps]`.
-fn transposed<W: Copy>(weights: &[W], channels: usize) -> Vec<W> {
-    let taps = weights.len() / channels.max(1);
-    (0..channels).flat_map(|channel| (0..taps).map(move |tap| weights[tap * channels + channel])).collect()
 }
 
 impl<T: Element, K: Tiles<T>> Kernel for TiledLayer<T, K> {
@@ -260,17 +299,22 @@ impl<T: Element, K: Tiles<T>> TiledLayer<T, K> {
     /// Copies an image to where it belongs between its padding.
     #[inline(always)]
     fn lay_out(&self, image: &[T], laid_out: &mut [K::Cell]) {
-        let Patches { rows, columns, .. } = self.patches;
-        let pixel = self.patches.pixel();
+        let Patches { rows, columns, spread, .. } = self.patches;
+        let pixel = self.patches.pixel().max(1);
         let line = (columns.input * pixel).max(1);
         let margin = columns.before * pixel;
-        if self.patches.line() > line || rows.extent() > rows.input {
+        if self.patches.line() > line || rows.extent(spread.0) > rows.input {
             laid_out.fill(bytemuck::Zeroable::zeroed());
         }
+        // Pixels that lie side by side are one run.
+        let run = if spread.1 == 1 { line } else { pixel };
         let lines = laid_out.chunks_exact_mut(self.patches.line().max(1)).skip(rows.before);
-        for (laid_out, line) in lines.zip(image.chunks_exact(line)) {
-            for (cell, &x) in laid_out[margin..].iter_mut().zip(line) {
-                *cell = K::cell(x, self.zero_point);
+        for (laid_out, line) in lines.step_by(spread.0).zip(image.chunks_exact(line)) {
+            let runs = laid_out[margin..].chunks_mut(run * spread.1);
+            for (laid_out, run) in runs.zip(line.chunks_exact(run)) {
+                for (cell, &x) in laid_out.iter_mut().zip(run) {
+                    *cell = K::cell(x, self.zero_point);
+                }
             }
         }
     }
