@@ -21,19 +21,11 @@ impl Vectors for Generic {
         pairs: Block<'_, 2>,
         panel: &[Pairs],
     ) -> [[i32; PANEL]; N] {
-        rows.map(|row| {
-            let mut sums = [0i32; PANEL];
-            for (&offset, weights) in pairs.offsets().iter().zip(panel) {
-                let pair = &row[offset as usize..][..2];
-                let (first, second) = (i32::from(pair[0]), i32::from(pair[1]));
-                let (pairs, _) = weights.as_chunks::<2>();
-                for (sum, &[w0, w1]) in sums.iter_mut().zip(pairs) {
-                    // At most 2^22 each: the sum of the two is exact.
-                    *sum = sum.wrapping_add(first * i32::from(w0) + second * i32::from(w1));
-                }
-            }
-            sums
-        })
+        let mut sums = [[0; PANEL]; N];
+        for (row, sums) in rows.iter().zip(&mut sums) {
+            *sums = tile(row, pairs.offsets(), panel);
+        }
+        sums
     }
 
     #[inline]
@@ -43,18 +35,11 @@ impl Vectors for Generic {
         taps: Block<'_, PANEL>,
         panel: &[Pairs],
     ) -> [[i32; PANEL]; N] {
-        rows.map(|row| {
-            let mut sums = [0i32; PANEL];
-            for (taps, weights) in taps.offsets().as_chunks::<2>().0.iter().zip(panel) {
-                let [first, second] = taps.map(|tap| &row[tap as usize..][..PANEL]);
-                let (pairs, _) = weights.as_chunks::<2>();
-                for (channel, (sum, &[w0, w1])) in sums.iter_mut().zip(pairs).enumerate() {
-                    let product = |x: i16, w: i8| i32::from(x) * i32::from(w);
-                    *sum = sum.wrapping_add(product(first[channel], w0) + product(second[channel], w1));
-                }
-            }
-            sums
-        })
+        let mut sums = [[0; PANEL]; N];
+        for (row, sums) in rows.iter().zip(&mut sums) {
+            *sums = depthwise(row, taps.offsets(), panel);
+        }
+        sums
     }
 
     /// Sums in the order of the taps: the same bits on every machine.
@@ -65,16 +50,16 @@ impl Vectors for Generic {
         taps: Block<'_, WIDTH>,
         panel: &[[f32; PANEL]],
     ) -> [[f32; PANEL]; N] {
-        rows.map(|row| {
-            let mut sums = [0.0; PANEL];
+        let mut sums = [[0.0; PANEL]; N];
+        for (row, sums) in rows.iter().zip(&mut sums) {
             for (&offset, weights) in taps.offsets().iter().zip(panel) {
                 let taps = &row[offset as usize..][..WIDTH];
                 for (channel, (sum, w)) in sums.iter_mut().zip(weights).enumerate() {
                     *sum += taps[channel % WIDTH] * w;
                 }
             }
-            sums
-        })
+        }
+        sums
     }
 
     #[inline]
@@ -122,6 +107,51 @@ impl Vectors for Generic {
     fn float_array(self, values: [f32; PANEL]) -> [f32; PANEL] {
         values
     }
+}
+
+/// Not inlined: between other loops the compiler does not vectorize these.
+#[inline(never)]
+fn tile(row: &[i16], offsets: &[u32], panel: &[Pairs]) -> [i32; PANEL] {
+    let mut sums = [0i32; PANEL];
+    for (&offset, weights) in offsets.iter().zip(panel) {
+        let pair = &row[offset as usize..][..2];
+        let (first, second) = (i32::from(pair[0]), i32::from(pair[1]));
+        let weights = joined(weights);
+        for (sum, weights) in sums.iter_mut().zip(weights) {
+            *sum = sum.wrapping_add(first * i32::from(weights << 8 >> 8));
+        }
+        for (sum, weights) in sums.iter_mut().zip(weights) {
+            *sum = sum.wrapping_add(second * i32::from(weights >> 8));
+        }
+    }
+    sums
+}
+
+/// As [`tile`], with elements of each channel.
+#[inline(never)]
+fn depthwise(row: &[i16], offsets: &[u32], panel: &[Pairs]) -> [i32; PANEL] {
+    let mut sums = [0i32; PANEL];
+    for (&[first, second], weights) in offsets.as_chunks::<2>().0.iter().zip(panel) {
+        let [first, second] = [&row[first as usize..][..PANEL], &row[second as usize..][..PANEL]];
+        let weights = joined(weights);
+        for ((sum, &x), weights) in sums.iter_mut().zip(first).zip(weights) {
+            *sum = sum.wrapping_add(i32::from(x) * i32::from(weights << 8 >> 8));
+        }
+        for ((sum, &x), weights) in sums.iter_mut().zip(second).zip(weights) {
+            *sum = sum.wrapping_add(i32::from(x) * i32::from(weights >> 8));
+        }
+    }
+    sums
+}
+
+/// The weights of a panel's pairs, each pair one integer: shifts take it apart again, as vectors can.
+#[inline(always)]
+fn joined(weights: &Pairs) -> [i16; PANEL] {
+    let mut joined = [0; PANEL];
+    for channel in 0..PANEL {
+        joined[channel] = i16::from_le_bytes([weights[2 * channel] as u8, weights[2 * channel + 1] as u8]);
+    }
+    joined
 }
 
 /// Products of an `i16` and an `i8` whose sum always fits 32 bits: each is at most 2^22 in magnitude.

@@ -85,6 +85,14 @@ impl Rule {
     }
 }
 
+/// `value` rounded half up; it fits 32 bits.
+#[inline]
+fn half_up(value: f64) -> i32 {
+    let value = value + 0.5;
+    let whole = value as i32;
+    whole - i32::from(f64::from(whole) > value)
+}
+
 /// The values of a panel's channels, and defaults where the panel is not full.
 fn lanes<X, Y: Copy + Default>(panel: &[X], of: impl Fn(&X) -> Y) -> [Y; PANEL] {
     core::array::from_fn(|channel| panel.get(channel).map_or_else(Y::default, &of))
@@ -115,20 +123,30 @@ impl Scaling {
 
     /// The outputs for a panel's sums, as 32-bit integers within the output's range.
     pub(crate) fn apply(&self, sums: &[i32; PANEL], panel: usize) -> [i32; PANEL] {
-        core::array::from_fn(|channel| {
-            let sum = sums[channel].wrapping_add(self.bias[panel][channel]);
-            let value = match &self.rule {
-                Rule::Fixed(panels) => {
-                    let FixedPanel { multiplier, left, right } = &panels[panel];
+        let mut values = [0; PANEL];
+        for ((value, sum), bias) in values.iter_mut().zip(sums).zip(&self.bias[panel]) {
+            *value = sum.wrapping_add(*bias);
+        }
+        match &self.rule {
+            Rule::Fixed(panels) => {
+                let FixedPanel { multiplier, left, right } = &panels[panel];
+                for (channel, value) in values.iter_mut().enumerate() {
                     let shift = left[channel] - right[channel];
-                    QuantizedMultiplier { multiplier: multiplier[channel], shift }.apply(sum)
+                    *value = QuantizedMultiplier { multiplier: multiplier[channel], shift }.apply(*value);
                 }
-                Rule::HalfUp(factors) => libm::floor(f64::from(sum) * factors[panel][channel] + 0.5) as i32,
-                Rule::HalfAway(factors) => round_half_away(f64::from(sum) * factors[panel][channel])
-                    .clamp(i32::MIN.into(), i32::MAX.into())
-                    as i32,
-            };
-            value.clamp(self.min, self.max) + self.zero_point
-        })
+            }
+            Rule::HalfUp(factors) => {
+                for (value, factor) in values.iter_mut().zip(&factors[panel]) {
+                    *value = half_up(f64::from(*value) * factor);
+                }
+            }
+            Rule::HalfAway(factors) => {
+                for (value, factor) in values.iter_mut().zip(&factors[panel]) {
+                    let real = round_half_away(f64::from(*value) * factor);
+                    *value = real.clamp(i32::MIN.into(), i32::MAX.into()) as i32;
+                }
+            }
+        }
+        values.map(|value| value.clamp(self.min, self.max) + self.zero_point)
     }
 }
