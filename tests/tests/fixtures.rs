@@ -1,6 +1,6 @@
 //! The runtime against LiteRT's and tflite-micro's reference kernels, on committed fixtures.
 
-use burnlite_runtime::{InterpreterOptions, Kernels, Numerics};
+use burnlite_runtime::{InterpreterOptions, KERNELS, Kernels, Numerics};
 use burnlite_tests::{Array, Fixture, run};
 use burnlite_tflite::Model;
 
@@ -91,6 +91,23 @@ fn operators_equal_the_reference_with_plain_loops() {
 #[test]
 fn networks_made_by_tensorflow_equal_the_reference() {
     check(&Fixture::folder("networks"), &InterpreterOptions::default());
+}
+
+#[test]
+fn every_kernel_equals_the_reference() {
+    let (operators, networks) = (Fixture::folder("operators"), Fixture::folder("networks"));
+    for kernels in KERNELS.iter().filter(|kernels| kernels.is_available()) {
+        let kernels = Kernels::Named(kernels.name);
+        let options = InterpreterOptions { kernels, ..InterpreterOptions::default() };
+        check(&operators, &options);
+        check(&networks, &options);
+    }
+}
+
+#[test]
+fn networks_whose_tensors_are_all_kept_equal_the_reference() {
+    let options = InterpreterOptions { keep_intermediates: true, ..InterpreterOptions::default() };
+    check(&Fixture::folder("networks"), &options);
 }
 
 #[test]
