@@ -20,8 +20,9 @@ pub enum Numerics {
     /// LiteRT's reference kernels (`BUILTIN_REF`).
     #[default]
     LiteRt,
-    /// The reference kernels of tflite-micro. FULLY_CONNECTED requantizes in fixed point, not in double precision; the
-    /// tables of 16-bit SOFTMAX are made in single precision.
+    /// The reference kernels of tflite-micro. They requantize FULLY_CONNECTED in fixed point, not in double precision, form
+    /// products of scales in double precision where LiteRT does so in single, and compute some activations without tables;
+    /// `docs/numerics.md` lists every operator that differs.
     TfLiteMicro,
 }
 
