@@ -78,6 +78,15 @@ pub enum StepEvent {
     Ended(usize),
 }
 
+/// A step of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StepInfo {
+    /// The operator that it belongs to, by its index in the graph.
+    pub operator: usize,
+    /// The kernels that do its work: the plain loops, or those of a name.
+    pub kernels: Kernels,
+}
+
 /// What a tensor looks like.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TensorInfo<'a> {
@@ -190,6 +199,12 @@ impl<'m> Interpreter<'m> {
     /// it is made with [`InterpreterOptions::signature`].
     pub fn signature(&self, name: &str) -> Result<SignatureTensors<'m>, Error> {
         SignatureTensors::new(self.model, self.plan.graph, name)
+    }
+
+    /// What a run does, in order. An operator without a step costs nothing: its results are known in advance, or are its
+    /// operand's memory under another shape. One with many results may have several steps.
+    pub fn steps(&self) -> impl ExactSizeIterator<Item = StepInfo> + '_ {
+        self.plan.steps()
     }
 
     /// Bytes of memory for the tensors that are computed, exactly.

@@ -79,6 +79,12 @@ pub(crate) enum Engine {
 }
 
 impl Engine {
+    /// The kernels by their name.
+    pub(crate) fn kernels(self) -> Kernels {
+        let own = KERNELS.iter().find(|kernels| (kernels.engine)() == Some(self));
+        own.map_or(Kernels::Reference, |kernels| Kernels::Named(kernels.name))
+    }
+
     /// Sums of products of `ROWS` rows with the channels of a panel; they wrap. The pairs of a block of taps meet the panel's
     /// weights.
     #[inline]
@@ -153,6 +159,14 @@ impl Kernels {
             Self::Named(name) => {
                 KERNELS.iter().find(|kernels| kernels.name == name).and_then(|kernels| (kernels.engine)())
             }
+        }
+    }
+
+    /// Those that sum the products of two rows, as [`Dot`] does.
+    pub(crate) fn of_dots(self) -> Self {
+        match self {
+            Self::Reference => Self::Reference,
+            Self::Auto | Self::Named(_) => Engine::Generic.kernels(),
         }
     }
 

@@ -112,6 +112,10 @@ impl Layer for DepthwiseConv2d {
         (multiplier == 1).then_some(Patches { images, rows, columns, groups: 1, depth, is_depthwise: true })
     }
 
+    fn sums_rows(&self) -> bool {
+        false
+    }
+
     fn for_each_sum<A: Arithmetic>(
         &self,
         arithmetic: &A,

@@ -16,6 +16,7 @@ use crate::kernels::depthwise::Depthwise;
 use crate::kernels::float::FloatProduct;
 use crate::kernels::matrix::Matrix;
 use crate::kernels::product::{Product, ROWS};
+use crate::kernels::{Engine, Kernels};
 use crate::ops::integer::{Accumulator, Integer, Requantization};
 use crate::ops::weighted::{Layer, Weighted};
 use crate::ops::window::Windows;
@@ -51,6 +52,7 @@ trait Tiles<T>: Debug + Send + Sync + Sized + 'static {
 #[derive(Debug)]
 struct TiledLayer<T, K> {
     patches: Patches,
+    engine: Engine,
     kernels: Vec<K>,
     /// Position of the input.
     input: usize,
@@ -101,6 +103,7 @@ impl Patches {
     /// The layer on its kernels, one for each group.
     fn planned<T: Element, K: Tiles<T>>(
         self,
+        engine: Engine,
         kernels: Vec<K>,
         (input, zero_point): (usize, i32),
         shape: &[usize],
@@ -118,6 +121,7 @@ impl Patches {
         let element = PhantomData;
         let kernel = TiledLayer {
             patches: self,
+            engine,
             kernels,
             input,
             zero_point,
@@ -155,7 +159,7 @@ impl Weighted<'_, '_> {
         if patches.is_depthwise {
             let (taps, weights) = (patches.taps(), transposed(&weights, self.channels));
             let kernel = Depthwise::new(engine, &matrix(&weights, 0..self.channels, taps.len()), &taps)?;
-            return Some(patches.planned::<T, _>([kernel].into(), input, shape));
+            return Some(patches.planned::<T, _>(engine, [kernel].into(), input, shape));
         }
         let (in_group, depth) = (self.channels / patches.groups, patches.row());
         let (runs, run) = patches.runs();
@@ -164,7 +168,7 @@ impl Weighted<'_, '_> {
             let weights = &weights[channels.start * depth..channels.end * depth];
             Product::new(engine, &matrix(weights, channels, depth), &runs, run)
         });
-        Some(patches.planned::<T, _>(products.collect::<Option<Vec<_>>>()?, input, shape))
+        Some(patches.planned::<T, _>(engine, products.collect::<Option<Vec<_>>>()?, input, shape))
     }
 
     /// As [`tiled_integers`](Self::tiled_integers).
@@ -185,7 +189,7 @@ impl Weighted<'_, '_> {
             FloatProduct::new(engine, (weights, bias), (in_group, depth), (&runs, run), range)
         });
         let products = products.collect::<Option<Vec<_>>>()?;
-        Some(patches.planned::<f32, _>(products, (self.positions.input, 0), shape))
+        Some(patches.planned::<f32, _>(engine, products, (self.positions.input, 0), shape))
     }
 
     /// The weights, where they are constant.
@@ -234,6 +238,10 @@ impl<T: Element, K: Tiles<T>> Kernel for TiledLayer<T, K> {
             }
         }
         Ok(())
+    }
+
+    fn kernels(&self) -> Kernels {
+        self.engine.kernels()
     }
 }
 
