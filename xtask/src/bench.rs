@@ -13,7 +13,7 @@ mod page;
 mod race;
 mod summary;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};

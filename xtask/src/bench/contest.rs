@@ -90,31 +90,18 @@ impl Contest {
     ) {
         let scheme = entry.scheme;
         let theirs = litert.load(&files.path(network, scheme), &entry.sample);
+        // LiteRT alone runs 16x8 with biases of 32 bits: as the rival of ours with 64.
         if scheme != Scheme::Int16x8Bias32 {
             let expected = theirs.as_ref().ok().map(|theirs| theirs.output());
-            for (model, batch) in [(&entry.model, 1), (&entry.batch, BATCH)] {
-                match checked(model, &entry.sample, batch, options, expected) {
-                    Ok(ours) => contestants.push(Contestant {
-                        engine: Engine::Burnlite,
-                        scheme,
-                        batch,
-                        runner: Box::new(ours),
-                    }),
-                    Err(error) => {
-                        let error = error.context(format!("batch of {batch}"));
-                        self.note_absence(network, Engine::Burnlite, scheme, &error);
-                    }
-                }
+            match entry.ours(options, expected) {
+                Ok(ours) => contestants.extend(ours),
+                Err(error) => self.note_absence(network, Engine::Burnlite, scheme, &error),
             }
         }
         match theirs {
             Ok(theirs) => {
-                contestants.push(Contestant {
-                    engine: Engine::LiteRt,
-                    scheme,
-                    batch: 1,
-                    runner: Box::new(theirs),
-                });
+                let runner = Box::new(theirs);
+                contestants.push(Contestant { engine: Engine::LiteRt, scheme, batch: 1, runner });
             }
             Err(error) => self.note_absence(network, Engine::LiteRt, scheme, &error),
         }
@@ -157,6 +144,16 @@ impl Entry {
         let batch = with_batch(&model, BATCH)?;
         let sample = sample(&model)?;
         Ok(Self { scheme, model, batch, sample })
+    }
+
+    /// Our interpreter, for one sample and for a batch.
+    fn ours(&self, options: &BenchOptions, expected: Option<&[f32]>) -> Result<[Contestant<'_>; 2]> {
+        let contestant = |model, batch| -> Result<Contestant<'_>> {
+            let runner = Box::new(checked(model, &self.sample, batch, options, expected)?);
+            Ok(Contestant { engine: Engine::Burnlite, scheme: self.scheme, batch, runner })
+        };
+        let batch = || format!("in a batch of {BATCH}");
+        Ok([contestant(&self.model, 1)?, contestant(&self.batch, BATCH).with_context(batch)?])
     }
 }
 

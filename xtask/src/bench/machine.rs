@@ -45,7 +45,9 @@ impl Machine {
     /// What is against trusting the times.
     pub(super) fn warning(&self) -> Option<String> {
         let load = self.load.filter(|&load| load > 0.5)?;
-        Some(format!("The machine is busy (load {load}): ratios are rough, absolute times mean nothing."))
+        Some(format!(
+            "The machine is busy (load {load}): longer runs are interrupted more often, so even ratios are off."
+        ))
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::summary::{BenchSummary, Comparison, Engine, Timing};
+use super::summary::{Absence, BenchSummary, Comparison, Engine, Timing};
 use crate::files::Folder;
 use crate::screen::Screen;
 
@@ -96,10 +96,16 @@ fn row(comparison: &Comparison, results: &[Timing]) -> [String; 9] {
         litert.to_string(),
         time(theirs.map(|timing| timing.median_us)),
         time(*times_faster),
-        at_least.map_or(String::new(), |goal| {
-            format!("≥ {goal}{}", if comparison.is_missed() { " missed" } else { "" })
-        }),
+        at_least.map(|goal| format!("≥ {goal}{}", verdict(comparison))).unwrap_or_default(),
     ]
+}
+
+fn verdict(comparison: &Comparison) -> &'static str {
+    match comparison.times_faster {
+        None => " not run",
+        Some(_) if comparison.is_missed() => " missed",
+        Some(_) => "",
+    }
 }
 
 /// What is to be said besides the table.
@@ -110,14 +116,21 @@ fn remarks(summary: &BenchSummary) -> Vec<String> {
          each time; nothing is subtracted.",
         smallest.burnlite_us, smallest.litert_us
     );
-    let absent = summary.absent.iter().map(|absence| {
-        let engine = match absence.engine {
-            Engine::Burnlite => "Burnlite",
-            Engine::LiteRt => "LiteRT",
-        };
-        format!("{} {} was not run by {engine}: {}", absence.network, absence.scheme, absence.reason)
-    });
-    std::iter::once(overhead).chain(absent).collect()
+    std::iter::once(overhead).chain(summary.absent.chunk_by(same_reason).map(absences)).collect()
+}
+
+fn same_reason(one: &Absence, next: &Absence) -> bool {
+    (&one.network, one.engine, &one.reason) == (&next.network, next.engine, &next.reason)
+}
+
+/// What is absent for one reason, in a line.
+fn absences(absences: &[Absence]) -> String {
+    let engine = match absences[0].engine {
+        Engine::Burnlite => "Burnlite",
+        Engine::LiteRt => "LiteRT",
+    };
+    let schemes: Vec<String> = absences.iter().map(|absence| absence.scheme.to_string()).collect();
+    format!("{}, {}: not run by {engine}: {}", absences[0].network, schemes.join(", "), absences[0].reason)
 }
 
 #[cfg(test)]
