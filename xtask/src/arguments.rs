@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use burnlite_mnist::{Backend, Digits, LoadOptions, Require, Source, TrainingOptions};
-use burnlite_runtime::Kernels;
+use burnlite_runtime::{KERNELS, Kernels};
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 
@@ -91,7 +91,7 @@ struct BenchArguments {
     /// Turns of each contestant; a turn takes 5 ms, or a few runs of what takes longer.
     #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// Our kernels: auto (the fastest), or reference (the plain loops).
+    /// Our kernels: auto (the fastest), reference (the plain loops), or those of an instruction set, such as avx2.
     #[arg(long, default_value = "auto", value_name = "NAME", value_parser = kernels)]
     kernels: Kernels,
     /// Put the figures into docs/performance.md.
@@ -219,14 +219,14 @@ fn network(name: &str) -> Result<&'static Network> {
     Network::by_name(name).with_context(|| format!("there are {}", names.join(", ")))
 }
 
-/// The kernels with the given name.
+/// The kernels with the given name, which this machine can run.
 fn kernels(name: &str) -> Result<Kernels> {
-    let known = [Kernels::Auto, Kernels::Reference];
-    let names = || known.map(|kernels| kernels.to_string()).join(", ");
-    known
-        .into_iter()
-        .find(|kernels| kernels.to_string() == name)
-        .with_context(|| format!("there are {}", names()))
+    let named =
+        KERNELS.iter().filter(|kernels| kernels.is_available()).map(|kernels| Kernels::Named(kernels.name));
+    let known: Vec<Kernels> = [Kernels::Auto, Kernels::Reference].into_iter().chain(named).collect();
+    let names: Vec<String> = known.iter().map(Kernels::to_string).collect();
+    let index = names.iter().position(|known| known == name);
+    index.map(|index| known[index]).with_context(|| format!("this machine can run {}", names.join(", ")))
 }
 
 impl DataArguments {

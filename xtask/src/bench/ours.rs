@@ -18,8 +18,7 @@ pub(super) struct Ours<'m> {
 impl<'m> Ours<'m> {
     /// Plans the model and sets its first input to as many copies of the sample as its batch has.
     pub(super) fn new(model: &'m Model<'_>, sample: &[f32], batch: usize, kernels: Kernels) -> Result<Self> {
-        let mut options = InterpreterOptions::default();
-        options.kernels = kernels;
+        let options = InterpreterOptions { kernels, ..InterpreterOptions::default() };
         let mut interpreter = Interpreter::with_options(model, &options)?;
         interpreter.set_input_real(0, &sample.repeat(batch))?;
         Ok(Self { interpreter, batch })
