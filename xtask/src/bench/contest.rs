@@ -59,7 +59,9 @@ impl Contest {
             match Entry::read(network, scheme, files) {
                 Ok(entry) => entries.push(entry),
                 Err(error) => {
-                    self.note_absence(network, Engine::Burnlite, scheme, &error);
+                    if scheme.is_ours() {
+                        self.note_absence(network, Engine::Burnlite, scheme, &error);
+                    }
                     self.note_absence(network, Engine::LiteRt, scheme, &error);
                 }
             }
@@ -90,8 +92,7 @@ impl Contest {
     ) {
         let scheme = entry.scheme;
         let theirs = litert.load(&files.path(network, scheme), &entry.sample);
-        // LiteRT alone runs 16x8 with biases of 32 bits: as the rival of ours with 64.
-        if scheme != Scheme::Int16x8Bias32 {
+        if scheme.is_ours() {
             let expected = theirs.as_ref().ok().map(|theirs| theirs.output());
             match entry.ours(options, expected) {
                 Ok(ours) => contestants.extend(ours),
