@@ -4,8 +4,8 @@ use std::path::Path;
 
 use crate::command::{Folder, burnlite};
 
-/// Where the documentation writes to.
-const OUT: &str = "/tmp/out";
+/// Where the documentation lets outputs be written.
+const OUT: &str = "out";
 
 #[test]
 fn the_documentation_shows_what_is_printed() {
@@ -31,9 +31,10 @@ fn with_output(text: &str) -> String {
             result += &format!("{line}\n");
         }
         if let Some(command) = command {
-            let command = command.replace(OUT, &folder.path("out"));
-            let ended = burnlite(command.split_whitespace());
-            result += &(ended.stdout + &ended.stderr).replace(&folder.path("out"), OUT);
+            let out = folder.path(OUT);
+            let words = command.split_whitespace().map(|word| if word == OUT { &out } else { word });
+            let ended = burnlite(words);
+            result += &(ended.stdout + &ended.stderr).replace(&out, OUT);
         }
     }
     result
