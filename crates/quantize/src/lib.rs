@@ -52,9 +52,10 @@ mod parameters;
 mod report;
 mod rewrite;
 mod rules;
+mod scales;
 mod scheme;
 
 pub use calibrate::{Bounds, Calibration};
 pub use error::{Error, OperatorFault};
-pub use report::{FloatReason, KeptFloat, QuantizedTensor, Remark, Report, Role};
+pub use report::{FloatOperator, FloatReason, KeptFloat, QuantizedTensor, Remark, Report, Role};
 pub use scheme::{IoType, Quantizer, Scheme};

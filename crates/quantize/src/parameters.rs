@@ -14,6 +14,7 @@ pub(crate) use bias_correction::corrected_bias;
 use tensorflow_int8::TensorFlowInt8;
 use tensorflow_int16x8::TensorFlowInt16x8;
 
+use crate::rules::FixedRange;
 use crate::{Bounds, Scheme};
 
 /// Weights take the integers from -127 to 127, so that their negatives fit.
@@ -24,8 +25,14 @@ pub(crate) trait Arithmetic {
     /// Scale and zero point of an activation with the given range.
     fn activation(&self, range: Bounds) -> Parameters;
 
-    /// Scale and zero point of results from 0 to 1 (SOFTMAX), which the kernels fix.
-    fn unit_interval(&self) -> Parameters;
+    /// Scale and zero point of results whose range the kernels fix.
+    fn fixed(&self, range: FixedRange) -> Parameters;
+
+    /// Scale and zero point of a constant operand with the given range, 0 included.
+    fn constant(&self, range: Bounds) -> Parameters;
+
+    /// The integers of a constant operand.
+    fn integers(&self, values: &[f32], parameters: Parameters) -> ActivationValues;
 
     /// The weights of a layer whose activation has the given scale, chosen so that the bias fits; as many bias values as
     /// channels.
@@ -60,6 +67,13 @@ pub(crate) struct Weights {
     pub(crate) bias_scale: Vec<f32>,
     /// Number of channels whose weights became coarser so that their bias fits.
     pub(crate) widened: usize,
+}
+
+/// The values of a constant operand in the type of activations.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum ActivationValues {
+    Int8(Vec<i8>),
+    Int16(Vec<i16>),
 }
 
 /// The values of a bias in the type in which they are written.

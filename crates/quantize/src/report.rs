@@ -4,7 +4,7 @@ use core::fmt;
 
 use burnlite_tflite::{ElementType, Tensor};
 
-use crate::Scheme;
+use crate::{OperatorFault, Scheme};
 
 /// What was done to a model. [`Display`](fmt::Display) gives a text of one line per fact.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,8 +20,10 @@ pub struct Report {
     pub tensors: Vec<QuantizedTensor>,
     /// Number of layers whose bias makes up for the rounding of the weights.
     pub corrected_biases: usize,
-    /// The tensors that stayed float.
+    /// The inputs and outputs that stayed float.
     pub kept_float: Vec<KeptFloat>,
+    /// The operators that stayed float, between DEQUANTIZE and QUANTIZE operators.
+    pub float_operators: Vec<FloatOperator>,
     /// What to look at if results are not as expected.
     pub remarks: Vec<Remark>,
 }
@@ -50,6 +52,8 @@ pub enum Role {
     Weights,
     /// Constant bias of a layer.
     Bias,
+    /// Any other constant operand.
+    Constant,
 }
 
 /// A tensor that stayed float.
@@ -70,6 +74,18 @@ pub enum FloatReason {
     Input,
     /// It is an output of the model, which was to be float.
     Output,
+}
+
+/// An operator that stayed float.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct FloatOperator {
+    /// Its index in the float model.
+    pub index: usize,
+    /// Its kind.
+    pub name: String,
+    /// Why.
+    pub reason: OperatorFault,
 }
 
 /// Something that is right but may surprise.
@@ -106,6 +122,7 @@ impl Report {
             tensors: Vec::new(),
             corrected_biases: 0,
             kept_float: Vec::new(),
+            float_operators: Vec::new(),
             remarks: Vec::new(),
         }
     }
@@ -148,6 +165,7 @@ impl fmt::Display for Report {
             writeln!(formatter, "the biases of {count} layers make up for the rounding of their weights")?;
         }
         self.kept_float.iter().try_for_each(|tensor| writeln!(formatter, "{tensor}"))?;
+        self.float_operators.iter().try_for_each(|operator| writeln!(formatter, "stays float32: {operator}"))?;
         self.remarks.iter().try_for_each(|remark| writeln!(formatter, "{remark}"))
     }
 }
@@ -159,6 +177,12 @@ impl fmt::Display for KeptFloat {
             FloatReason::Output => "an output of the model",
         };
         write!(formatter, "'{}' stays float32: {reason}", self.name)
+    }
+}
+
+impl fmt::Display for FloatOperator {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "operator {} ({}): {}", self.index, self.name, self.reason)
     }
 }
 

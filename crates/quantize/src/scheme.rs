@@ -79,12 +79,19 @@ pub struct Quantizer {
     pub(crate) input_type: IoType,
     pub(crate) output_type: IoType,
     pub(crate) bias_correction: bool,
+    pub(crate) integer_only: bool,
 }
 
 impl Quantizer {
     /// A quantizer whose models have float inputs and outputs, and TensorFlow's numbers.
     pub const fn new(scheme: Scheme) -> Self {
-        Self { scheme, input_type: IoType::Float32, output_type: IoType::Float32, bias_correction: false }
+        Self {
+            scheme,
+            input_type: IoType::Float32,
+            output_type: IoType::Float32,
+            bias_correction: false,
+            integer_only: false,
+        }
     }
 
     /// The same with inputs of the given type.
@@ -108,6 +115,36 @@ impl Quantizer {
         Self { bias_correction, ..self }
     }
 
+    /// The same with or without the demand that every operator on real numbers be integer.
+    ///
+    /// Without it, which is the default, operators that no integer kernel computes stay float between DEQUANTIZE and
+    /// QUANTIZE operators, and the report says why. Inputs and outputs have the types that were asked for in any case.
+    ///
+    /// ```
+    /// # use burnlite_tflite::{ElementType, Graph, Model, Op, Operator, Tensor};
+    /// use burnlite_quantize::{Calibration, Error, Quantizer, Scheme};
+    ///
+    /// # let mut graph = Graph::default();
+    /// # let x = graph.add_tensor(Tensor::new("x", ElementType::Float32, [1, 2]));
+    /// # let y = graph.add_tensor(Tensor::new("y", ElementType::Float32, [1, 2]));
+    /// # graph.operators.push(Operator::new(Op::Sin, [x], [y]));
+    /// # graph.inputs.push(x);
+    /// # graph.outputs.push(y);
+    /// # let model = Model::new(graph);
+    /// // A model of a single SIN.
+    /// let calibration = Calibration::run(&model, [[[0.5, -1.0]]], |_| ())?;
+    /// let quantizer = Quantizer::new(Scheme::Int8);
+    /// let (_, report) = quantizer.quantize(&model, &calibration)?;
+    /// assert_eq!(report.float_operators[0].name, "SIN");
+    ///
+    /// let refused = quantizer.integer_only(true).quantize(&model, &calibration);
+    /// assert!(matches!(refused, Err(Error::NotIntegerOnly { operators }) if operators.len() == 1));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub const fn integer_only(self, integer_only: bool) -> Self {
+        Self { integer_only, ..self }
+    }
+
     /// The quantized model, and what was done.
     ///
     /// Names, shapes (free extents too), signatures and metadata stay; a float input or output keeps its name, and its
@@ -116,8 +153,8 @@ impl Quantizer {
     ///
     /// # Errors
     /// [`Error::AlreadyQuantized`], [`Error::SeveralGraphs`] for a model that is not a plain float model;
-    /// [`Error::Operator`] for the first operator that has no rule or stands in a form that integers cannot express, or
-    /// of whose input bias correction misses the means (of ranges alone there are none); [`Error::OtherModel`],
+    /// [`Error::NotIntegerOnly`] where operators would stay float against the demand; [`Error::NoInputMeans`] where bias
+    /// correction misses the means of a layer's input (of ranges alone there are none); [`Error::OtherModel`],
     /// [`Error::OtherLayer`] for a calibration of another model; [`Error::NoRange`] for an activation it did not see;
     /// [`Error::ConstantNotFinite`] for NaN or infinity among the weights; [`Error::Scale`] where a scale would leave
     /// the range of float32.
