@@ -11,7 +11,7 @@ use burnlite_tflite::{
 };
 
 use crate::calibrate::{first_not_finite, float_graph};
-use crate::parameters::{Arithmetic, Parameters, arithmetic};
+use crate::parameters::{Parameters, arithmetic};
 use crate::report::constant_bytes;
 use crate::rules::{Rule, real_results, reals, rule_of};
 use crate::scales::{NO_MAGNITUDE, Scales, Source};
@@ -119,7 +119,7 @@ impl<'s, 'a> Rewriter<'s, 'a> {
 
     fn set_activation(&mut self, id: TensorId) -> Result<(), Error> {
         let name = || self.source.graph.tensors[id.index()].name.clone();
-        let parameters = self.scales.tensors[id.index()].ok_or_else(|| Error::NoRange { tensor: name() })?;
+        let parameters = self.scales.tensors[id.index()].map_or_else(|| self.source.own(id), Ok)?;
         let is_zero = self.source.calibration.range(id).is_some_and(|range| range.magnitude() < NO_MAGNITUDE);
         if is_zero {
             self.report.remarks.push(Remark::AlwaysZero { tensor: name() });
@@ -219,10 +219,6 @@ impl<'s, 'a> Rewriter<'s, 'a> {
         self.tensor(id).data.is_none()
             && self.tensor(id).element_type == ElementType::Float32
             && self.graph.tensors[id.index()].element_type != ElementType::Float32
-    }
-
-    fn arithmetic(&self) -> &'static dyn Arithmetic {
-        self.source.arithmetic
     }
 
     /// The finished graph. No scale in it is infinite or NaN.

@@ -49,7 +49,7 @@ pub(crate) struct Source<'s, 'a> {
 }
 
 impl Source<'_, '_> {
-    /// The scales of a scheme. Every activation of an integer operator has one, and every input and output.
+    /// The scales of a scheme. Every activation of an integer operator has one.
     pub(crate) fn scales(self, scheme: Scheme) -> Result<Scales, Error> {
         match scheme {
             Scheme::Int8 => propagate::scales(self),
@@ -58,7 +58,7 @@ impl Source<'_, '_> {
     }
 
     /// The parameters that follow from a tensor's own range.
-    fn own(&self, id: TensorId) -> Result<Parameters, Error> {
+    pub(crate) fn own(&self, id: TensorId) -> Result<Parameters, Error> {
         let no_range = || Error::NoRange { tensor: self.graph.tensors[id.index()].name.clone() };
         let range = self.calibration.range(id).ok_or_else(no_range)?;
         let is_blank = range.magnitude() < NO_MAGNITUDE;
@@ -82,7 +82,7 @@ impl Source<'_, '_> {
         self.graph.tensors[id.index()].data.is_some()
     }
 
-    /// Inputs, outputs and activations of integer operators that have no scale yet get that of their own range.
+    /// Activations of integer operators that have no scale yet get that of their own range.
     fn complete(&self, tensors: &mut [Option<Parameters>]) -> Result<(), Error> {
         let operators = self.graph.operators.iter().zip(self.rules);
         let integer = operators.filter(|(_, rule)| matches!(rule, Ok(rule) if *rule != Rule::Passthrough));
@@ -90,8 +90,7 @@ impl Source<'_, '_> {
             let operands = operator.inputs.iter().copied().flatten();
             operands.chain(operator.outputs.iter().copied())
         });
-        let boundary = self.graph.inputs.iter().chain(&self.graph.outputs).copied();
-        for id in activations.chain(boundary) {
+        for id in activations {
             let is_activation = crate::rules::is_real(self.graph, id) && !self.is_constant(id);
             if is_activation && tensors[id.index()].is_none() {
                 tensors[id.index()] = Some(self.own(id)?);

@@ -2,19 +2,20 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use burnlite_quantize::{Calibration, IoType, Quantizer, Scheme};
 use burnlite_tflite::{Graph, Model, Op, Operator, Tensor, TensorId};
 
-/// The networks of `tests/fixtures/network_cases.py` of which there is a calibrated file.
-const NETWORKS: [&str; 24] = [
+/// The networks of `tests/fixtures/network_cases.py` of which there is a calibrated file, but for `fused_lstm`, whose LSTM
+/// stays float here.
+const NETWORKS: [&str; 23] = [
     "attention",
     "audio_gates",
     "dense_autoencoder",
     "dense_connections",
     "detector",
-    "fused_lstm",
     "inception",
     "instance_norm",
     "inverted_residual",
@@ -35,6 +36,9 @@ const NETWORKS: [&str; 24] = [
     "unrolled_lstm",
 ];
 
+/// Networks in which layers share a bias.
+const SHARED_BIASES: [&str; 2] = ["audio_gates", "unrolled_gru"];
+
 /// A file of `tests/fixtures/networks`; `None` where TensorFlow does not convert the network so.
 fn fixture(name: &str) -> Option<Vec<u8>> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/networks");
@@ -49,37 +53,66 @@ fn facts(tensor: &Tensor<'_>) -> String {
     format!("{element_type}{shape:?} {quantization:?} {:?}", data.as_deref().map(hash))
 }
 
-/// The operators that compute, without those that change the representation of what they read.
-fn computing<'g>(graph: &'g Graph<'_>) -> Vec<&'g Operator> {
-    let is_change = |operator: &&Operator| matches!(operator.op, Op::Quantize | Op::Dequantize);
-    graph.operators.iter().filter(|operator| !is_change(operator)).collect()
+/// The operator that computes a tensor, past those that only change its representation; `None` for inputs and constants.
+fn producer<'g>(graph: &'g Graph<'_>, id: TensorId) -> Option<&'g Operator> {
+    let operator = graph.operators.iter().find(|operator| operator.outputs.contains(&id))?;
+    match operator.op {
+        Op::Quantize | Op::Dequantize => producer(graph, operator.inputs[0]?),
+        _ => Some(operator),
+    }
 }
 
-/// The differences between two graphs, operator by operator.
-fn differences(ours: &Graph<'_>, theirs: &Graph<'_>) -> Vec<String> {
-    let (our_operators, their_operators) = (computing(ours), computing(theirs));
-    let names = |operators: &[&Operator]| operators.iter().map(|o| o.op.name().to_owned()).collect::<Vec<_>>();
-    if names(&our_operators) != names(&their_operators) {
-        return vec![format!("operators {:?}, not {:?}", names(&our_operators), names(&their_operators))];
-    }
-    let mut differences = Vec::new();
-    for (index, (our, their)) in our_operators.iter().zip(&their_operators).enumerate() {
-        if our.op != their.op {
-            differences.push(format!("{index}: {:?}, not {:?}", our.op, their.op));
+/// Two graphs, compared from their outputs backwards: the converter's order of operators differs from run to run.
+struct Comparison<'g, 'a> {
+    ours: &'g Graph<'a>,
+    theirs: &'g Graph<'a>,
+    seen: BTreeSet<(TensorId, TensorId)>,
+    differences: Vec<String>,
+}
+
+impl Comparison<'_, '_> {
+    fn run(mut self) -> Vec<String> {
+        for (&ours, &theirs) in self.ours.outputs.iter().zip(&self.theirs.outputs) {
+            self.tensors(ours, theirs, "an output");
         }
-        let ids = |operator: &Operator| -> Vec<Option<TensorId>> {
-            operator.inputs.iter().copied().chain(operator.outputs.iter().copied().map(Some)).collect()
-        };
-        for (position, (our_id, their_id)) in ids(our).into_iter().zip(ids(their)).enumerate() {
-            let of = |graph: &Graph<'_>, id: Option<TensorId>| id.map(|id| facts(&graph.tensors[id.index()]));
-            let (our_facts, their_facts) = (of(ours, our_id), of(theirs, their_id));
-            if our_facts != their_facts {
-                let name = our.op.name();
-                differences.push(format!("{index} {name}, tensor {position}:\n    {our_facts:?}, not\n    {their_facts:?}"));
+        self.differences
+    }
+
+    fn tensors(&mut self, ours: TensorId, theirs: TensorId, place: &str) {
+        if !self.seen.insert((ours, theirs)) {
+            return;
+        }
+        let (our, their) = (&self.ours.tensors[ours.index()], &self.theirs.tensors[theirs.index()]);
+        if facts(our) != facts(their) {
+            self.differences.push(format!("{place} is\n    {}, not\n    {}", facts(our), facts(their)));
+        }
+        match (producer(self.ours, ours), producer(self.theirs, theirs)) {
+            (Some(our), Some(their)) => self.operators(our, their),
+            (our, their) if our.is_some() != their.is_some() => self.differences.push(format!("{place} is computed by {our:?}, not {their:?}")),
+            _ => {}
+        }
+    }
+
+    fn operators(&mut self, our: &Operator, their: &Operator) {
+        if our.op != their.op || our.inputs.len() != their.inputs.len() {
+            return self.differences.push(format!("{:?} is to be {:?}", our.op, their.op));
+        }
+        for (position, pair) in our.inputs.iter().zip(&their.inputs).enumerate() {
+            match pair {
+                (&Some(our_input), &Some(their_input)) => {
+                    let place = format!("operand {position} of {}", our.op.name());
+                    self.tensors(our_input, their_input, &place);
+                }
+                (None, None) => {}
+                pair => self.differences.push(format!("operand {position} of {}: {pair:?}", our.op.name())),
             }
         }
     }
-    differences
+}
+
+/// The biases of TensorFlow's 16x8 that several layers share have the scale of one of them, which is wrong for the others.
+fn is_shared_bias(difference: &str) -> bool {
+    difference.starts_with("operand 2 of") && difference.contains("int64")
 }
 
 fn check(scheme: Scheme, mode: &str) {
@@ -94,7 +127,11 @@ fn check(scheme: Scheme, mode: &str) {
         let quantizer = Quantizer::new(scheme).input_type(io_type).output_type(io_type);
         let (ours, _) = quantizer.quantize(&model, &Calibration::from_model(&model).unwrap()).unwrap();
         compared += 1;
-        let differences = differences(ours.main().unwrap(), theirs);
+        let (ours, seen) = (ours.main().unwrap(), BTreeSet::new());
+        let mut differences = Comparison { ours, theirs, seen, differences: Vec::new() }.run();
+        if SHARED_BIASES.contains(&name) {
+            differences.retain(|difference| !is_shared_bias(difference));
+        }
         wrong.extend(differences.iter().map(|difference| format!("{name}_{mode}: {difference}")));
     }
     assert!(wrong.is_empty(), "{} differences in {compared} networks:\n{}", wrong.len(), wrong.join("\n"));
