@@ -2,7 +2,7 @@
 
 use burnlite_tflite::{Activation, ElementType};
 
-use crate::FloatOperator;
+use crate::{FloatOperator, Scheme};
 
 /// Why a model cannot be calibrated or quantized.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -137,6 +137,13 @@ pub enum Error {
     NotIntegerOnly {
         /// All of them, with the reasons.
         operators: Vec<FloatOperator>,
+    },
+
+    /// Inputs or outputs were to be uint8, which no kernel converts to the scheme's activations.
+    #[error("inputs and outputs of {scheme} are float32 or integers of the activations' type, not uint8")]
+    IoType {
+        /// The scheme.
+        scheme: Scheme,
     },
 
     /// Bias correction was asked for, but the calibration has no means of a layer's input.

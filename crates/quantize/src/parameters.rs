@@ -83,6 +83,20 @@ pub(crate) enum BiasValues {
     Int64(Vec<i64>),
 }
 
+impl BiasValues {
+    /// The same in 32 bits, as near as those allow.
+    pub(crate) fn narrow(self) -> Self {
+        match self {
+            Self::Int64(values) => {
+                let limit = i64::from(i32::MAX);
+                // Exact: an integer within the limits.
+                Self::Int32(values.into_iter().map(|value| value.clamp(-limit, limit) as i32).collect())
+            }
+            Self::Int32(_) => self,
+        }
+    }
+}
+
 /// Weights, seen as slices along the dimension that counts the channels.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Channels<'v> {
@@ -97,6 +111,11 @@ impl<'v> Channels<'v> {
     pub(crate) fn new(values: &'v [f32], shape: &[usize], dimension: usize) -> Option<Self> {
         let count = *shape.get(dimension)?;
         Some(Self { values, count, stride: shape[dimension + 1..].iter().product() })
+    }
+
+    /// The values as a single channel.
+    pub(crate) const fn whole(values: &'v [f32]) -> Self {
+        Self { values, count: 1, stride: values.len() }
     }
 
     /// Number of channels.

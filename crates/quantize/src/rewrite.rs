@@ -13,7 +13,7 @@ use burnlite_tflite::{
 use crate::calibrate::{first_not_finite, float_graph};
 use crate::parameters::{Parameters, arithmetic};
 use crate::report::constant_bytes;
-use crate::rules::{Rule, real_results, reals, rule_of};
+use crate::rules::{Rule, coefficients, is_real, real_results, reals, rule_of};
 use crate::scales::{NO_MAGNITUDE, Scales, Source};
 use crate::{
     Calibration, Error, FloatOperator, IoType, Quantizer, Remark, Report, Role, Scheme,
@@ -28,6 +28,7 @@ pub(crate) fn quantize<'a>(
     calibration: &Calibration,
 ) -> Result<(Model<'a>, Report), Error> {
     let graph = float_graph(model)?;
+    quantizer.check_io_types()?;
     calibration.check_graph(graph)?;
     let rule = |operator| rule_of(graph, operator, quantizer.scheme);
     let rules: Vec<_> = graph.operators.iter().map(rule).collect();
@@ -55,6 +56,9 @@ struct Rewriter<'s, 'a> {
     graph: Graph<'a>,
     /// The float tensors that stand beside integer ones.
     twins: BTreeMap<TensorId, TensorId>,
+    /// The tensors that the caller sets and reads, where they are not those of the float model.
+    inputs: BTreeMap<TensorId, TensorId>,
+    outputs: BTreeMap<TensorId, TensorId>,
     /// Tensors that were rescaled, with what they have become.
     rescaled: Vec<(TensorId, Parameters, TensorId)>,
     /// Constants that were quantized, with the float tensors they come from: a constant with several users may need
@@ -77,13 +81,14 @@ impl<'s, 'a> Rewriter<'s, 'a> {
             return Err(Error::NotIntegerOnly { operators: report.float_operators });
         }
         let scales = source.scales(quantizer.scheme)?;
-        let (twins, rescaled, constants) = (BTreeMap::new(), Vec::new(), Vec::new());
-        Ok(Self { quantizer, source, scales, graph, twins, rescaled, constants, report })
+        let (twins, inputs, outputs) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let (rescaled, constants) = (Vec::new(), Vec::new());
+        Ok(Self { quantizer, source, scales, graph, twins, inputs, outputs, rescaled, constants, report })
     }
 
     fn rewrite(mut self, signatures: &[Signature]) -> Result<(Graph<'a>, Vec<Signature>, Report), Error> {
         self.become_integer()?;
-        self.float_inputs();
+        self.boundary_inputs();
         for (index, operator) in self.source.graph.operators.iter().enumerate() {
             match &self.source.rules[index] {
                 Ok(Rule::Passthrough) => self.graph.operators.push(operator.clone()),
@@ -91,7 +96,7 @@ impl<'s, 'a> Rewriter<'s, 'a> {
                 Err(_) => self.float_operator(operator),
             }
         }
-        self.float_outputs();
+        self.boundary_outputs();
         let signatures = self.boundary(signatures);
         let (graph, report) = self.finish()?;
         Ok((graph, signatures, report))
@@ -109,7 +114,7 @@ impl<'s, 'a> Rewriter<'s, 'a> {
             reals(graph, operator).chain(real_results(graph, operator)).map(|(_, id)| id)
         });
         for id in inputs.iter().copied().chain(touched).chain(outputs.iter().copied()) {
-            let is_activation = crate::rules::is_real(graph, id) && self.tensor(id).data.is_none();
+            let is_activation = is_real(graph, id) && self.tensor(id).data.is_none();
             if is_activation && !self.is_integer(id) {
                 self.set_activation(id)?;
             }
@@ -144,13 +149,16 @@ impl<'s, 'a> Rewriter<'s, 'a> {
     fn integer_operator(&mut self, index: usize, operator: &Operator, rule: Rule) -> Result<(), Error> {
         let mut rewritten = operator.clone();
         if self.quantizer.scheme == Scheme::Int16x8 {
-            say_what_is_computed(&mut rewritten.op, self.quantizer.scheme.bias_type());
+            say_what_is_computed(&mut rewritten.op, self.quantizer.bias_type());
         }
         if let Rule::Weighted(operands) = rule {
             self.layer(index, operator, operands, &mut rewritten)?;
         } else {
             for (position, id) in reals(self.source.graph, operator) {
-                rewritten.inputs[position] = Some(self.operand((index, position), id)?);
+                rewritten.inputs[position] = Some(match coefficients(&operator.op) == Some(position) {
+                    true => self.coefficients(id)?,
+                    false => self.operand((index, position), id)?,
+                });
             }
         }
         let mut after = Vec::new();

@@ -123,10 +123,20 @@ pub(crate) fn rule_of(graph: &Graph<'_>, operator: &Operator, scheme: Scheme) ->
     }
     match rule {
         Rule::Weighted(operands) => check_layer(graph, operator, operands)?,
-        Rule::Computed(_) | Rule::Compared => check_activations(graph, operator)?,
+        Rule::Computed(_) | Rule::Compared => {
+            check_activations(graph, operator)?;
+            if let Some(operand) = coefficients(&operator.op) {
+                float_constant(graph, operand, required(operator, operand)?)?;
+            }
+        }
         Rule::SameScale | Rule::Passthrough => {}
     }
     Ok(rule)
+}
+
+/// The position of an operand that is a constant of 8 bits whatever the activations: the slope of PRELU.
+pub(crate) fn coefficients(op: &Op) -> Option<usize> {
+    matches!(op, Op::Prelu).then_some(1)
 }
 
 /// The float32 operands of an operator, constants among them, with their positions.
@@ -226,7 +236,7 @@ fn has_plain_weights(op: &Op) -> bool {
     !matches!(op, Op::FullyConnected(options) if options.weights_format != WeightsFormat::Default)
 }
 
-pub(crate) fn required(operator: &Operator, operand: usize) -> Result<TensorId, OperatorFault> {
+fn required(operator: &Operator, operand: usize) -> Result<TensorId, OperatorFault> {
     let id = operator.inputs.get(operand).copied().flatten();
     id.ok_or(OperatorFault::MissingOperand { operand })
 }

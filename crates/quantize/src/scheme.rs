@@ -52,6 +52,8 @@ pub enum IoType {
     Float32,
     /// The integers of the scheme's activations: the caller applies the tensor's scale and zero point.
     Integer,
+    /// Unsigned bytes, with int8 activations: QUANTIZE operators move the zero point by 128.
+    UInt8,
 }
 
 /// Turns a float model into an integer one.
@@ -80,6 +82,8 @@ pub struct Quantizer {
     pub(crate) output_type: IoType,
     pub(crate) bias_correction: bool,
     pub(crate) integer_only: bool,
+    pub(crate) per_channel_dense: bool,
+    pub(crate) int32_bias: bool,
 }
 
 impl Quantizer {
@@ -91,6 +95,8 @@ impl Quantizer {
             output_type: IoType::Float32,
             bias_correction: false,
             integer_only: false,
+            per_channel_dense: true,
+            int32_bias: false,
         }
     }
 
@@ -143,6 +149,43 @@ impl Quantizer {
     /// ```
     pub const fn integer_only(self, integer_only: bool) -> Self {
         Self { integer_only, ..self }
+    }
+
+    /// The same with or without a scale for each output of dense layers (FULLY_CONNECTED). With, which is the default, they
+    /// are more exact; some accelerators want one scale for all. Convolutions keep theirs.
+    ///
+    /// ```
+    /// use burnlite_quantize::{Quantizer, Scheme};
+    ///
+    /// let quantizer = Quantizer::new(Scheme::Int16x8).per_channel_dense(false);
+    /// ```
+    pub const fn per_channel_dense(self, per_channel_dense: bool) -> Self {
+        Self { per_channel_dense, ..self }
+    }
+
+    /// The same with the biases of 16x8 in 32 bits instead of 64, and accumulators alike (`quantized_bias_type`). Biases
+    /// of int8 have 32 bits anyway.
+    ///
+    /// ```
+    /// use burnlite_quantize::{Quantizer, Scheme};
+    ///
+    /// let quantizer = Quantizer::new(Scheme::Int16x8).int32_bias(true);
+    /// ```
+    pub const fn int32_bias(self, int32_bias: bool) -> Self {
+        Self { int32_bias, ..self }
+    }
+
+    pub(crate) const fn bias_type(&self) -> ElementType {
+        if self.int32_bias { ElementType::Int32 } else { self.scheme.bias_type() }
+    }
+
+    /// Checks that kernels convert inputs and outputs to the activations.
+    pub(crate) fn check_io_types(&self) -> Result<(), Error> {
+        let has_unsigned = [self.input_type, self.output_type].contains(&IoType::UInt8);
+        match self.scheme {
+            Scheme::Int16x8 if has_unsigned => Err(Error::IoType { scheme: self.scheme }),
+            _ => Ok(()),
+        }
     }
 
     /// The quantized model, and what was done.

@@ -9,44 +9,44 @@ use super::Rewriter;
 use crate::{FloatReason, IoType, KeptFloat};
 
 impl Rewriter<'_, '_> {
-    /// Puts a QUANTIZE behind each input that is to be float.
-    pub(super) fn float_inputs(&mut self) {
-        if self.quantizer.input_type == IoType::Float32 {
-            for &id in &self.source.graph.inputs {
-                if self.is_integer(id) && !self.twins.contains_key(&id) {
-                    let twin = self.add_twin(id);
-                    self.graph.operators.push(Operator::new(Op::Quantize, [twin], [id]));
-                    self.keep_float(id, FloatReason::Input);
-                }
+    /// Puts a QUANTIZE behind each input whose type is not that of activations.
+    pub(super) fn boundary_inputs(&mut self) {
+        let io_type = self.quantizer.input_type;
+        for &id in &self.source.graph.inputs {
+            if io_type == IoType::Integer || !self.is_integer(id) || self.inputs.contains_key(&id) {
+                continue;
             }
+            let outer = if io_type == IoType::Float32 { self.add_twin(id) } else { self.add_unsigned(id) };
+            self.graph.operators.push(Operator::new(Op::Quantize, [outer], [id]));
+            self.inputs.insert(id, outer);
+            self.keep_float(io_type, id, FloatReason::Input);
         }
     }
 
-    /// Puts a DEQUANTIZE before each output that is to be float.
-    pub(super) fn float_outputs(&mut self) {
-        if self.quantizer.output_type == IoType::Float32 {
-            let mut seen = Vec::new();
-            for &id in &self.source.graph.outputs {
-                if self.is_integer(id) && !seen.contains(&id) {
-                    self.float_version(id);
-                    self.keep_float(id, FloatReason::Output);
-                    seen.push(id);
-                }
+    /// Puts a DEQUANTIZE or QUANTIZE before each output whose type is not that of activations.
+    pub(super) fn boundary_outputs(&mut self) {
+        let io_type = self.quantizer.output_type;
+        for &id in &self.source.graph.outputs {
+            if io_type == IoType::Integer || !self.is_integer(id) || self.outputs.contains_key(&id) {
+                continue;
             }
+            let outer = if io_type == IoType::Float32 {
+                self.float_version(id)
+            } else {
+                let outer = self.add_unsigned(id);
+                self.graph.operators.push(Operator::new(Op::Quantize, [id], [outer]));
+                outer
+            };
+            self.outputs.insert(id, outer);
+            self.keep_float(io_type, id, FloatReason::Output);
         }
     }
 
-    /// The inputs, outputs and signatures of the model, with the types that were asked for.
+    /// Gives the model its inputs and outputs, and returns the signatures that fit.
     pub(super) fn boundary(&mut self, signatures: &[Signature]) -> Vec<Signature> {
-        let Self { quantizer, source, twins, graph, .. } = self;
-        let twins = &*twins;
-        let version = |io_type| {
-            move |id: &TensorId| match twins.get(id) {
-                Some(&twin) if io_type == IoType::Float32 => twin,
-                _ => *id,
-            }
-        };
-        let (input, output) = (version(quantizer.input_type), version(quantizer.output_type));
+        let Self { source, inputs, outputs, graph, .. } = self;
+        let input = |id: &TensorId| *inputs.get(id).unwrap_or(id);
+        let output = |id: &TensorId| *outputs.get(id).unwrap_or(id);
         let mut signatures = signatures.to_vec();
         for signature in &mut signatures {
             signature.inputs.iter_mut().for_each(|(_, id)| *id = input(id));
@@ -81,7 +81,21 @@ impl Rewriter<'_, '_> {
         twin
     }
 
-    fn keep_float(&mut self, id: TensorId, reason: FloatReason) {
-        self.report.kept_float.push(KeptFloat { name: self.tensor(id).name.clone(), reason });
+    /// Adds a uint8 tensor for an int8 one: the same scale, and a zero point 128 above.
+    fn add_unsigned(&mut self, id: TensorId) -> TensorId {
+        let mut unsigned = self.graph.tensors[id.index()].clone();
+        unsigned.name.clone_from(&self.tensor(id).name);
+        unsigned.element_type = ElementType::UInt8;
+        if let Some(quantization) = &mut unsigned.quantization {
+            quantization.zero_point.iter_mut().for_each(|zero_point| *zero_point += 128);
+        }
+        self.graph.tensors[id.index()].name = format!("{}_int8", unsigned.name);
+        self.graph.add_tensor(unsigned)
+    }
+
+    fn keep_float(&mut self, io_type: IoType, id: TensorId, reason: FloatReason) {
+        if io_type == IoType::Float32 {
+            self.report.kept_float.push(KeptFloat { name: self.tensor(id).name.clone(), reason });
+        }
     }
 }

@@ -6,7 +6,7 @@ use burnlite_tflite::{Element, Quantization, Tensor, TensorId};
 
 use super::Rewriter;
 use crate::calibrate::first_not_finite;
-use crate::parameters::{ActivationValues, Parameters};
+use crate::parameters::{ActivationValues, Channels, Parameters, Weights};
 use crate::{Error, Role};
 
 impl<'s, 'a> Rewriter<'s, 'a> {
@@ -19,6 +19,14 @@ impl<'s, 'a> Rewriter<'s, 'a> {
             ActivationValues::Int16(values) => self.integers(id, &values, quantization),
         };
         Ok(self.set_constant(Role::Constant, id, tensor))
+    }
+
+    /// The 8-bit integers of a constant operand that are weights without channels.
+    pub(super) fn coefficients(&mut self, id: TensorId) -> Result<TensorId, Error> {
+        let values = self.float_constant(id)?;
+        let Weights { values, scale, .. } = self.source.arithmetic.weights(&Channels::whole(&values), None, 1.0);
+        let tensor = self.integers(id, &values, Quantization::per_channel(scale, 0));
+        Ok(self.set_constant(Role::Weights, id, tensor))
     }
 
     /// The tensor that holds the given integers of a float constant: the constant itself, unless somebody else needs its

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use burnlite_tflite::{Operator, Quantization, Tensor, TensorId};
+use burnlite_tflite::{Op, Operator, Quantization, Tensor, TensorId};
 
 use super::constants::check_finite;
 use super::{Rewriter, check_scales};
@@ -41,8 +41,16 @@ impl<'s> Rewriter<'s, '_> {
             return Ok(());
         };
         let bias = constants.bias.as_ref().map(|(_, values)| values.as_ref());
-        let integers = self.source.arithmetic.weights(&channels, bias, input_scale);
+        let is_per_tensor = matches!(operator.op, Op::FullyConnected(_)) && !self.quantizer.per_channel_dense;
+        let mut integers = match is_per_tensor {
+            true => self.uniform_weights(&channels, &constants.weight_values, bias, input_scale),
+            false => self.source.arithmetic.weights(&channels, bias, input_scale),
+        };
         let bias = self.bias(index, operator, &constants, &channels, &integers)?;
+        if is_per_tensor {
+            integers.scale.truncate(1);
+            integers.bias_scale.truncate(1);
+        }
 
         let (weights, bias) = self.set_constants(&constants, integers, bias, operands.channel_dimension);
         rewritten.inputs[operands.weights] = Some(weights);
@@ -50,6 +58,23 @@ impl<'s> Rewriter<'s, '_> {
             rewritten.inputs[operands.bias] = bias;
         }
         Ok(())
+    }
+
+    /// The weights of a layer with one scale, which every channel is given.
+    fn uniform_weights(
+        &self,
+        channels: &Channels<'_>,
+        values: &[f32],
+        bias: Option<&[f32]>,
+        input_scale: f32,
+    ) -> Weights {
+        let largest = bias.map(|bias| [bias.iter().fold(0f32, |largest, value| largest.max(value.abs()))]);
+        let largest = largest.as_ref().map(<[f32; 1]>::as_slice);
+        let mut weights = self.source.arithmetic.weights(&Channels::whole(values), largest, input_scale);
+        let for_each_channel = |scale: Vec<f32>| scale.repeat(channels.count());
+        (weights.scale, weights.bias_scale) =
+            (for_each_channel(weights.scale), for_each_channel(weights.bias_scale));
+        weights
     }
 
     /// The integers of the bias, corrected where that was asked for.
@@ -62,6 +87,7 @@ impl<'s> Rewriter<'s, '_> {
         integers: &Weights,
     ) -> Result<Option<BiasValues>, Error> {
         let correct = self.quantizer.bias_correction;
+        let in_type = |values: BiasValues| if self.quantizer.int32_bias { values.narrow() } else { values };
         let Some((id, bias)) = &constants.bias else {
             if correct {
                 let weights = self.tensor(constants.weights).name.clone();
@@ -70,7 +96,7 @@ impl<'s> Rewriter<'s, '_> {
             return Ok(None);
         };
         if !correct {
-            return Ok(Some(self.source.arithmetic.bias(bias, &integers.bias_scale)));
+            return Ok(Some(in_type(self.source.arithmetic.bias(bias, &integers.bias_scale))));
         }
         check_scales(&self.tensor(constants.weights).name, &integers.scale)?;
         let no_means = || Error::NoInputMeans { index, name: operator.op.name().to_string() };
@@ -78,8 +104,9 @@ impl<'s> Rewriter<'s, '_> {
         let corrected =
             corrected_bias(bias, channels, integers, &means).ok_or(Error::OtherLayer { operator: index })?;
         check_finite(&self.tensor(*id).name, &corrected)?;
+        let values = in_type(self.source.arithmetic.bias(&corrected, &integers.bias_scale));
         self.report.corrected_biases += 1;
-        Ok(Some(self.source.arithmetic.bias(&corrected, &integers.bias_scale)))
+        Ok(Some(values))
     }
 
     /// Puts the integers of a layer in the place of its floats, and returns the tensors of the weights and of the bias.
