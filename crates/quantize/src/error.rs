@@ -2,7 +2,7 @@
 
 use burnlite_tflite::{Activation, ElementType};
 
-use crate::{FloatOperator, Scheme};
+use crate::{FloatOperator, IoType, Scheme};
 
 /// Why a model cannot be calibrated or quantized.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -139,11 +139,13 @@ pub enum Error {
         operators: Vec<FloatOperator>,
     },
 
-    /// Inputs or outputs were to be uint8, which no kernel converts to the scheme's activations.
-    #[error("inputs and outputs of {scheme} are float32 or integers of the activations' type, not uint8")]
+    /// Inputs or outputs were to have a type that no kernel converts to the scheme's activations.
+    #[error("inputs and outputs of {scheme} cannot be {io_type:?}")]
     IoType {
         /// The scheme.
         scheme: Scheme,
+        /// What was asked for.
+        io_type: IoType,
     },
 
     /// Bias correction was asked for, but the calibration has no means of a layer's input.

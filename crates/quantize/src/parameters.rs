@@ -8,8 +8,10 @@
 mod bias_correction;
 mod tensorflow_int16x8;
 mod tensorflow_int8;
+mod weights_only;
 
 pub(crate) use bias_correction::corrected_bias;
+pub(crate) use weights_only::{dynamic_range_weights, half};
 
 use tensorflow_int8::TensorFlowInt8;
 use tensorflow_int16x8::TensorFlowInt16x8;
@@ -46,7 +48,8 @@ pub(crate) trait Arithmetic {
 pub(crate) fn arithmetic(scheme: Scheme) -> &'static dyn Arithmetic {
     match scheme {
         Scheme::Int16x8 => &TensorFlowInt16x8,
-        Scheme::Int8 => &TensorFlowInt8,
+        // Of the others only weights are quantized, by functions of their own.
+        Scheme::Int8 | Scheme::DynamicRange | Scheme::Float16 => &TensorFlowInt8,
     }
 }
 

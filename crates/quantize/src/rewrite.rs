@@ -3,6 +3,7 @@
 mod boundary;
 mod constants;
 mod layer;
+mod weights_only;
 
 use std::collections::BTreeMap;
 
@@ -30,12 +31,13 @@ pub(crate) fn quantize<'a>(
     let graph = float_graph(model)?;
     quantizer.check_io_types()?;
     calibration.check_graph(graph)?;
-    let rule = |operator| rule_of(graph, operator, quantizer.scheme);
-    let rules: Vec<_> = graph.operators.iter().map(rule).collect();
-    let arithmetic = arithmetic(quantizer.scheme);
-    let source = Source { graph, rules: &rules, calibration, arithmetic };
-    let rewriter = Rewriter::new(quantizer, source)?;
-    let (graph, signatures, report) = rewriter.rewrite(&model.signatures)?;
+    let same = |(graph, report)| (graph, model.signatures.clone(), report);
+    let (graph, signatures, report) = match quantizer.scheme {
+        Scheme::Int16x8 | Scheme::Int8 => integers(quantizer, model, graph, calibration)?,
+        Scheme::DynamicRange => same(weights_only::dynamic_range(graph)?),
+        Scheme::Float16 => same(weights_only::float16(graph)?),
+    };
+    let graph = without_ranges(graph)?;
     let keep = |entry: &&Metadata<'a>| entry.name != MIN_RUNTIME_VERSION;
     let model = Model {
         description: model.description.clone(),
@@ -45,6 +47,20 @@ pub(crate) fn quantize<'a>(
     };
     model.check()?;
     Ok((model, report))
+}
+
+/// The graph with integer activations.
+fn integers<'a>(
+    quantizer: &Quantizer,
+    model: &Model<'a>,
+    graph: &Graph<'a>,
+    calibration: &Calibration,
+) -> Result<(Graph<'a>, Vec<Signature>, Report), Error> {
+    let rule = |operator| rule_of(graph, operator, quantizer.scheme);
+    let rules: Vec<_> = graph.operators.iter().map(rule).collect();
+    let arithmetic = arithmetic(quantizer.scheme);
+    let source = Source { graph, rules: &rules, calibration, arithmetic };
+    Rewriter::new(quantizer, source)?.rewrite(&model.signatures)
 }
 
 /// The graph under construction: a copy of the float graph, in which tensor after tensor becomes integer. Tensors keep
@@ -98,8 +114,8 @@ impl<'s, 'a> Rewriter<'s, 'a> {
         }
         self.boundary_outputs();
         let signatures = self.boundary(signatures);
-        let (graph, report) = self.finish()?;
-        Ok((graph, signatures, report))
+        self.report.constant_bytes_after = constant_bytes(&self.graph.tensors);
+        Ok((self.graph, signatures, self.report))
     }
 
     /// Gives every activation that an integer operator touches its integers.
@@ -228,18 +244,17 @@ impl<'s, 'a> Rewriter<'s, 'a> {
             && self.tensor(id).element_type == ElementType::Float32
             && self.graph.tensors[id.index()].element_type != ElementType::Float32
     }
+}
 
-    /// The finished graph. No scale in it is infinite or NaN.
-    fn finish(mut self) -> Result<(Graph<'a>, Report), Error> {
-        for tensor in &mut self.graph.tensors {
-            tensor.range = None;
-            if let Some(quantization) = &tensor.quantization {
-                check_scales(&tensor.name, &quantization.scale)?;
-            }
+/// The finished graph, without the ranges that a calibration left in it. No scale is infinite or NaN.
+fn without_ranges(mut graph: Graph<'_>) -> Result<Graph<'_>, Error> {
+    for tensor in &mut graph.tensors {
+        tensor.range = None;
+        if let Some(quantization) = &tensor.quantization {
+            check_scales(&tensor.name, &quantization.scale)?;
         }
-        self.report.constant_bytes_after = constant_bytes(&self.graph.tensors);
-        Ok((self.graph, self.report))
     }
+    Ok(graph)
 }
 
 /// Writes into the options of a 16-bit operator what kernels go by: the type of biases and accumulators (also where there

@@ -14,6 +14,11 @@ pub enum Scheme {
     Int16x8,
     /// 8-bit activations with a zero point, 8-bit weights per channel, 32-bit biases.
     Int8,
+    /// "Dynamic range": float activations, 8-bit weights per channel in layers of at least 1024 weights. Kernels quantize
+    /// the activations when they run. Needs no calibration.
+    DynamicRange,
+    /// Float activations, 16-bit floats as constants, which DEQUANTIZE operators widen. Needs no calibration.
+    Float16,
 }
 
 impl Scheme {
@@ -22,6 +27,7 @@ impl Scheme {
         match self {
             Self::Int16x8 => ElementType::Int16,
             Self::Int8 => ElementType::Int8,
+            Self::DynamicRange | Self::Float16 => ElementType::Float32,
         }
     }
 
@@ -30,6 +36,8 @@ impl Scheme {
         match self {
             Self::Int16x8 => ElementType::Int64,
             Self::Int8 => ElementType::Int32,
+            Self::DynamicRange => ElementType::Float32,
+            Self::Float16 => ElementType::Float16,
         }
     }
 }
@@ -39,6 +47,8 @@ impl fmt::Display for Scheme {
         formatter.write_str(match self {
             Self::Int16x8 => "16x8",
             Self::Int8 => "int8",
+            Self::DynamicRange => "dynamic range",
+            Self::Float16 => "float16",
         })
     }
 }
@@ -181,10 +191,13 @@ impl Quantizer {
 
     /// Checks that kernels convert inputs and outputs to the activations.
     pub(crate) fn check_io_types(&self) -> Result<(), Error> {
-        let has_unsigned = [self.input_type, self.output_type].contains(&IoType::UInt8);
-        match self.scheme {
-            Scheme::Int16x8 if has_unsigned => Err(Error::IoType { scheme: self.scheme }),
-            _ => Ok(()),
+        let fits = |io_type| match (self.scheme, io_type) {
+            (_, IoType::Float32) | (Scheme::Int8, _) | (Scheme::Int16x8, IoType::Integer) => true,
+            _ => false,
+        };
+        match [self.input_type, self.output_type].into_iter().find(|&io_type| !fits(io_type)) {
+            Some(io_type) => Err(Error::IoType { scheme: self.scheme, io_type }),
+            None => Ok(()),
         }
     }
 
