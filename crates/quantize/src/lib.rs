@@ -48,6 +48,7 @@
 
 mod calibrate;
 mod error;
+mod lower;
 mod parameters;
 mod report;
 mod rewrite;
@@ -58,4 +59,4 @@ mod scheme;
 pub use calibrate::{Bounds, Calibration};
 pub use error::{Error, OperatorFault};
 pub use report::{FloatOperator, FloatReason, KeptFloat, QuantizedTensor, Remark, Report, Role};
-pub use scheme::{IoType, Quantizer, Scheme};
+pub use scheme::{Compat, IoType, Quantizer, Scheme};

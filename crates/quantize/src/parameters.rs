@@ -5,6 +5,7 @@
 //! cuts to float32 at given places. All results here are made of single float operations in a fixed order, so they are
 //! the same on every machine. "Rounded" means to the nearest integer, ties away from zero (`f32::round`).
 
+mod best_int16x8;
 mod bias_correction;
 mod tensorflow_int16x8;
 mod tensorflow_int8;
@@ -13,11 +14,12 @@ mod weights_only;
 pub(crate) use bias_correction::corrected_bias;
 pub(crate) use weights_only::{dynamic_range_weights, half};
 
+use best_int16x8::BestInt16x8;
 use tensorflow_int8::TensorFlowInt8;
 use tensorflow_int16x8::TensorFlowInt16x8;
 
 use crate::rules::FixedRange;
-use crate::{Bounds, Scheme};
+use crate::{Bounds, Compat, Quantizer, Scheme};
 
 /// Weights take the integers from -127 to 127, so that their negatives fit.
 const WEIGHT_LIMIT: f32 = 127.0;
@@ -44,14 +46,23 @@ pub(crate) trait Arithmetic {
     fn bias(&self, bias: &[f32], scale: &[f32]) -> BiasValues;
 }
 
-/// The arithmetic of a scheme: TensorFlow's.
-pub(crate) fn arithmetic(scheme: Scheme) -> &'static dyn Arithmetic {
-    match scheme {
-        Scheme::Int16x8 => &TensorFlowInt16x8,
-        // Of the others only weights are quantized, by functions of their own.
-        Scheme::Int8 | Scheme::DynamicRange | Scheme::Float16 => &TensorFlowInt8,
+/// The arithmetic that was asked for.
+pub(crate) fn arithmetic(quantizer: &Quantizer) -> Box<dyn Arithmetic> {
+    match (quantizer.scheme, quantizer.compat) {
+        (Scheme::Int16x8, Compat::TensorFlow) => Box::new(TensorFlowInt16x8),
+        (Scheme::Int16x8, Compat::Best) => Box::new(BestInt16x8 {
+            headroom: quantizer.headroom,
+            bias_limit: if quantizer.int32_bias { HALF_OF_INT32 } else { HALF_OF_INT40 },
+        }),
+        // Of the weights-only schemes nothing else is quantized, by functions of their own.
+        (Scheme::Int8 | Scheme::DynamicRange | Scheme::Float16, _) => Box::new(TensorFlowInt8),
     }
 }
+
+/// Biases leave accumulators as much room as they take.
+const HALF_OF_INT32: f64 = 1_073_741_824.0;
+/// Accelerators take 40 bits.
+const HALF_OF_INT40: f64 = 274_877_906_944.0;
 
 /// How the integers of an activation stand for real numbers: `scale * (integer - zero_point)`.
 #[derive(Debug, Clone, Copy, PartialEq)]

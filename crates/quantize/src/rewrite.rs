@@ -12,6 +12,7 @@ use burnlite_tflite::{
 };
 
 use crate::calibrate::{first_not_finite, float_graph};
+use crate::lower::{Lowered, lower};
 use crate::parameters::{Parameters, arithmetic};
 use crate::report::constant_bytes;
 use crate::rules::{Rule, coefficients, is_real, real_results, reals, rule_of};
@@ -56,10 +57,18 @@ fn integers<'a>(
     graph: &Graph<'a>,
     calibration: &Calibration,
 ) -> Result<(Graph<'a>, Vec<Signature>, Report), Error> {
-    let rule = |operator| rule_of(graph, operator, quantizer.scheme);
-    let rules: Vec<_> = graph.operators.iter().map(rule).collect();
-    let arithmetic = arithmetic(quantizer.scheme);
-    let source = Source { graph, rules: &rules, calibration, arithmetic };
+    let Lowered { graph, origins, ranges } = lower(quantizer, graph, calibration);
+    let graph = graph.as_ref();
+    let rules: Vec<_> = graph.operators.iter().map(|operator| rule_of(graph, operator, quantizer)).collect();
+    let arithmetic = arithmetic(quantizer);
+    let source = Source {
+        graph,
+        rules: &rules,
+        calibration,
+        more_ranges: &ranges,
+        origins: &origins,
+        arithmetic: arithmetic.as_ref(),
+    };
     Rewriter::new(quantizer, source)?.rewrite(&model.signatures)
 }
 
@@ -89,7 +98,7 @@ impl<'s, 'a> Rewriter<'s, 'a> {
         let mut report = Report::new(quantizer.scheme, &source.graph.tensors);
         for (index, (operator, rule)) in source.graph.operators.iter().zip(source.rules).enumerate() {
             if let Err(reason) = rule {
-                let name = operator.op.name().to_string();
+                let (index, name) = (source.origins[index], operator.op.name().to_string());
                 report.float_operators.push(FloatOperator { index, name, reason: reason.clone() });
             }
         }
@@ -141,7 +150,7 @@ impl<'s, 'a> Rewriter<'s, 'a> {
     fn set_activation(&mut self, id: TensorId) -> Result<(), Error> {
         let name = || self.source.graph.tensors[id.index()].name.clone();
         let parameters = self.scales.tensors[id.index()].map_or_else(|| self.source.own(id), Ok)?;
-        let is_zero = self.source.calibration.range(id).is_some_and(|range| range.magnitude() < NO_MAGNITUDE);
+        let is_zero = self.source.range(id).is_some_and(|range| range.magnitude() < NO_MAGNITUDE);
         if is_zero {
             self.report.remarks.push(Remark::AlwaysZero { tensor: name() });
         }

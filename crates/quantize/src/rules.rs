@@ -2,7 +2,7 @@
 
 use burnlite_tflite::{Activation, ElementType, Graph, Op, Operator, Tensor, TensorId, WeightsFormat};
 
-use crate::{OperatorFault, Scheme};
+use crate::{Compat, OperatorFault, Quantizer, Scheme};
 
 /// How an operator is quantized.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,7 +109,12 @@ fn has_kernel(op: &Op, scheme: Scheme) -> bool {
 }
 
 /// The rule for an operator of a graph; a fault is why it has to stay float.
-pub(crate) fn rule_of(graph: &Graph<'_>, operator: &Operator, scheme: Scheme) -> Result<Rule, OperatorFault> {
+pub(crate) fn rule_of(
+    graph: &Graph<'_>,
+    operator: &Operator,
+    quantizer: &Quantizer,
+) -> Result<Rule, OperatorFault> {
+    let scheme = quantizer.scheme;
     if reals(graph, operator).next().is_none() && real_results(graph, operator).next().is_none() {
         return Ok(Rule::Passthrough);
     }
@@ -129,6 +134,8 @@ pub(crate) fn rule_of(graph: &Graph<'_>, operator: &Operator, scheme: Scheme) ->
                 float_constant(graph, operand, required(operator, operand)?)?;
             }
         }
+        // TensorFlow's sums have the scale of what they add, and are cut off.
+        Rule::SameScale if matches!(operator.op, Op::Sum(_)) && quantizer.compat == Compat::Best => return Ok(OWN),
         Rule::SameScale | Rule::Passthrough => {}
     }
     Ok(rule)

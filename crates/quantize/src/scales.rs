@@ -44,8 +44,12 @@ pub(crate) struct Scales {
 pub(crate) struct Source<'s, 'a> {
     pub(crate) graph: &'s Graph<'a>,
     pub(crate) rules: &'s [Result<Rule, OperatorFault>],
+    /// The ranges of the float model's tensors, and those of tensors behind them.
     pub(crate) calibration: &'s Calibration,
-    pub(crate) arithmetic: &'static dyn Arithmetic,
+    pub(crate) more_ranges: &'s [Option<Bounds>],
+    /// The operators of the float model from which operators come.
+    pub(crate) origins: &'s [usize],
+    pub(crate) arithmetic: &'s dyn Arithmetic,
 }
 
 impl Source<'_, '_> {
@@ -57,10 +61,18 @@ impl Source<'_, '_> {
         }
     }
 
+    /// The range of an activation.
+    pub(crate) fn range(&self, id: TensorId) -> Option<Bounds> {
+        match id.index().checked_sub(self.graph.tensors.len() - self.more_ranges.len()) {
+            Some(index) => self.more_ranges[index],
+            None => self.calibration.range(id),
+        }
+    }
+
     /// The parameters that follow from a tensor's own range.
     pub(crate) fn own(&self, id: TensorId) -> Result<Parameters, Error> {
         let no_range = || Error::NoRange { tensor: self.graph.tensors[id.index()].name.clone() };
-        let range = self.calibration.range(id).ok_or_else(no_range)?;
+        let range = self.range(id).ok_or_else(no_range)?;
         let is_blank = range.magnitude() < NO_MAGNITUDE;
         Ok(self.arithmetic.activation(if is_blank { BLANK_RANGE } else { range }))
     }

@@ -53,6 +53,18 @@ impl fmt::Display for Scheme {
     }
 }
 
+/// Whose numbers a quantized model has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Compat {
+    /// TensorFlow 2.21's, bit for bit, where its files can run.
+    #[default]
+    TensorFlow,
+    /// Those with less error. 16x8: activations have [headroom](Quantizer::headroom), biases are exact and leave their
+    /// weights alone. Everywhere: sums have the scale of their own range; NEG and SQUARE become products.
+    Best,
+}
+
 /// The type in which the caller of a quantized model passes inputs or takes outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
@@ -85,9 +97,11 @@ pub enum IoType {
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Quantizer {
     pub(crate) scheme: Scheme,
+    pub(crate) compat: Compat,
+    pub(crate) headroom: f32,
     pub(crate) input_type: IoType,
     pub(crate) output_type: IoType,
     pub(crate) bias_correction: bool,
@@ -101,6 +115,8 @@ impl Quantizer {
     pub const fn new(scheme: Scheme) -> Self {
         Self {
             scheme,
+            compat: Compat::TensorFlow,
+            headroom: 2.0,
             input_type: IoType::Float32,
             output_type: IoType::Float32,
             bias_correction: false,
@@ -108,6 +124,30 @@ impl Quantizer {
             per_channel_dense: true,
             int32_bias: false,
         }
+    }
+
+    /// The same with the numbers of another tool, or with better ones.
+    ///
+    /// ```
+    /// use burnlite_quantize::{Compat, Quantizer, Scheme};
+    ///
+    /// let quantizer = Quantizer::new(Scheme::Int16x8).compat(Compat::Best);
+    /// ```
+    pub const fn compat(self, compat: Compat) -> Self {
+        Self { compat, ..self }
+    }
+
+    /// The same with another headroom: in 16x8 of [`Compat::Best`], the ranges of activations are so many times those that
+    /// calibration saw. 2 by default, which costs one bit of 16; values beyond a range are cut off, which costs more.
+    ///
+    /// ```
+    /// use burnlite_quantize::{Compat, Quantizer, Scheme};
+    ///
+    /// // Calibrated with every sample that there is: nothing lies beyond.
+    /// let quantizer = Quantizer::new(Scheme::Int16x8).compat(Compat::Best).headroom(1.0);
+    /// ```
+    pub const fn headroom(self, headroom: f32) -> Self {
+        Self { headroom, ..self }
     }
 
     /// The same with inputs of the given type.

@@ -99,6 +99,7 @@ impl<'s> Rewriter<'s, '_> {
             return Ok(Some(in_type(self.source.arithmetic.bias(bias, &integers.bias_scale))));
         }
         check_scales(&self.tensor(constants.weights).name, &integers.scale)?;
+        let index = self.source.origins[index];
         let no_means = || Error::NoInputMeans { index, name: operator.op.name().to_string() };
         let means = self.source.calibration.input_means(index).ok_or_else(no_means)?;
         let corrected =

@@ -54,7 +54,7 @@ impl Neighbours {
 fn ranged(source: Source<'_, '_>) -> impl Iterator<Item = TensorId> {
     let results = source.graph.operators.iter().flat_map(|operator| &operator.outputs);
     let all = source.graph.inputs.iter().chain(results).copied();
-    all.filter(move |&id| source.calibration.range(id).is_some())
+    all.filter(move |&id| source.range(id).is_some())
 }
 
 /// The tensors whose own range shall not count.
