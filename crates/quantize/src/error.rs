@@ -150,7 +150,7 @@ pub enum Error {
 
     /// Bias correction was asked for, but the calibration has no means of a layer's input.
     #[error(
-        "operator {index} ({name}): bias correction needs the means of its input: calibrate with samples (and, for a convolution, with the input's shape in the file)"
+        "operator {index} ({name}): bias correction needs the means of its input: calibrate with samples"
     )]
     NoInputMeans {
         /// The operator's index in its graph.

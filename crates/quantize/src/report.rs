@@ -111,6 +111,12 @@ pub enum Remark {
         /// The name of the layer's weights.
         weights: String,
     },
+    /// Bias correction was asked for, but calibration does not see what the weights of a layer meet: it is a transposed
+    /// convolution, or its input's shape is not the one in the file.
+    NoMeans {
+        /// The name of the layer's weights.
+        weights: String,
+    },
 }
 
 impl Report {
@@ -196,6 +202,9 @@ impl fmt::Display for Remark {
                 formatter,
                 "'{tensor}': the weights of {channels} of {of} channels are coarser, so that large biases fit"
             ),
+            Self::NoMeans { weights } => {
+                write!(formatter, "'{weights}': the rounding stays uncorrected, for the weights' input is not seen")
+            }
             Self::NoBias { weights } => {
                 write!(formatter, "'{weights}': the rounding stays uncorrected, for the layer has no bias")
             }

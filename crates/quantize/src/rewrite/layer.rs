@@ -100,8 +100,17 @@ impl<'s> Rewriter<'s, '_> {
         }
         check_scales(&self.tensor(constants.weights).name, &integers.scale)?;
         let index = self.source.origins[index];
-        let no_means = || Error::NoInputMeans { index, name: operator.op.name().to_string() };
-        let means = self.source.calibration.input_means(index).ok_or_else(no_means)?;
+        let means = match self.source.calibration.input_means(index) {
+            Some(means) => means,
+            None if self.source.calibration.samples() == 0 => {
+                return Err(Error::NoInputMeans { index, name: operator.op.name().to_string() });
+            }
+            None => {
+                let weights = self.tensor(constants.weights).name.clone();
+                self.report.remarks.push(Remark::NoMeans { weights });
+                return Ok(Some(in_type(self.source.arithmetic.bias(bias, &integers.bias_scale))));
+            }
+        };
         let corrected =
             corrected_bias(bias, channels, integers, &means).ok_or(Error::OtherLayer { operator: index })?;
         check_finite(&self.tensor(*id).name, &corrected)?;
