@@ -27,7 +27,8 @@ pub(crate) fn lower<'g, 'a>(
 ) -> Lowered<'g, 'a> {
     let origins = (0..source.operators.len()).collect();
     let mut lowered = Lowered { graph: Cow::Borrowed(source), origins, ranges: Vec::new() };
-    let is_lacking = |operator: &Operator| is_lacking(&operator.op, quantizer) && has_real_result(source, operator);
+    let is_lacking =
+        |operator: &Operator| is_lacking(&operator.op, quantizer) && has_real_result(source, operator);
     if !source.operators.iter().any(is_lacking) {
         return lowered;
     }

@@ -171,7 +171,9 @@ impl fmt::Display for Report {
             writeln!(formatter, "the biases of {count} layers make up for the rounding of their weights")?;
         }
         self.kept_float.iter().try_for_each(|tensor| writeln!(formatter, "{tensor}"))?;
-        self.float_operators.iter().try_for_each(|operator| writeln!(formatter, "stays float32: {operator}"))?;
+        self.float_operators
+            .iter()
+            .try_for_each(|operator| writeln!(formatter, "stays float32: {operator}"))?;
         self.remarks.iter().try_for_each(|remark| writeln!(formatter, "{remark}"))
     }
 }
@@ -203,7 +205,10 @@ impl fmt::Display for Remark {
                 "'{tensor}': the weights of {channels} of {of} channels are coarser, so that large biases fit"
             ),
             Self::NoMeans { weights } => {
-                write!(formatter, "'{weights}': the rounding stays uncorrected, for the weights' input is not seen")
+                write!(
+                    formatter,
+                    "'{weights}': the rounding stays uncorrected, for the weights' input is not seen"
+                )
             }
             Self::NoBias { weights } => {
                 write!(formatter, "'{weights}': the rounding stays uncorrected, for the layer has no bias")

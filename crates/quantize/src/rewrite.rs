@@ -17,9 +17,7 @@ use crate::parameters::{Parameters, arithmetic};
 use crate::report::constant_bytes;
 use crate::rules::{Rule, coefficients, is_real, real_results, reals, rule_of};
 use crate::scales::{NO_MAGNITUDE, Scales, Source};
-use crate::{
-    Calibration, Error, FloatOperator, IoType, Quantizer, Remark, Report, Role, Scheme,
-};
+use crate::{Calibration, Error, FloatOperator, IoType, Quantizer, Remark, Report, Role, Scheme};
 
 /// Metadata that speaks of the operators of the float model.
 const MIN_RUNTIME_VERSION: &str = "min_runtime_version";

@@ -78,10 +78,14 @@ pub(crate) fn rule(op: &Op) -> Option<Rule> {
         Op::Slice | Op::StridedSlice(_) | Op::Pad | Op::PadV2 | Op::MirrorPad(_) => Rule::SameScale,
         Op::Gather(_) | Op::GatherNd | Op::EmbeddingLookup | Op::Select | Op::SelectV2 => Rule::SameScale,
         Op::ResizeBilinear(_) | Op::ResizeNearestNeighbor(_) => Rule::SameScale,
-        Op::SpaceToBatchNd | Op::BatchToSpaceNd | Op::SpaceToDepth(_) | Op::DepthToSpace(_) => Rule::SameScale,
+        Op::SpaceToBatchNd | Op::BatchToSpaceNd | Op::SpaceToDepth(_) | Op::DepthToSpace(_) => {
+            Rule::SameScale
+        }
         Op::BroadcastTo | Op::Tile | Op::Fill => Rule::SameScale,
 
-        Op::Equal | Op::NotEqual | Op::Less | Op::LessEqual | Op::Greater | Op::GreaterEqual => Rule::Compared,
+        Op::Equal | Op::NotEqual | Op::Less | Op::LessEqual | Op::Greater | Op::GreaterEqual => {
+            Rule::Compared
+        }
         Op::Shape(_) | Op::ArgMax(_) | Op::ArgMin(_) => Rule::Passthrough,
         _ => return None,
     })
@@ -135,7 +139,9 @@ pub(crate) fn rule_of(
             }
         }
         // TensorFlow's sums have the scale of what they add, and are cut off.
-        Rule::SameScale if matches!(operator.op, Op::Sum(_)) && quantizer.compat == Compat::Best => return Ok(OWN),
+        Rule::SameScale if matches!(operator.op, Op::Sum(_)) && quantizer.compat == Compat::Best => {
+            return Ok(OWN);
+        }
         Rule::SameScale | Rule::Passthrough => {}
     }
     Ok(rule)
@@ -193,7 +199,9 @@ fn is_clamp(activation: Activation) -> bool {
 fn check_activations(graph: &Graph<'_>, operator: &Operator) -> Result<(), OperatorFault> {
     let mut reals = reals(graph, operator);
     match reals.next() {
-        Some((operand, id)) if [id].into_iter().chain(reals.map(|(_, id)| id)).all(|id| is_constant(graph, id)) => {
+        Some((operand, id))
+            if [id].into_iter().chain(reals.map(|(_, id)| id)).all(|id| is_constant(graph, id)) =>
+        {
             Err(OperatorFault::ConstantActivation { operand, tensor: graph.tensors[id.index()].name.clone() })
         }
         _ => Ok(()),
@@ -205,7 +213,11 @@ fn is_constant(graph: &Graph<'_>, id: TensorId) -> bool {
 }
 
 /// Checks that a layer's weights and bias are constants that belong together.
-fn check_layer(graph: &Graph<'_>, operator: &Operator, operands: WeightedOperands) -> Result<(), OperatorFault> {
+fn check_layer(
+    graph: &Graph<'_>,
+    operator: &Operator,
+    operands: WeightedOperands,
+) -> Result<(), OperatorFault> {
     let input = required(operator, operands.input)?;
     if is_constant(graph, input) {
         let tensor = graph.tensors[input.index()].name.clone();

@@ -84,7 +84,8 @@ impl Source<'_, '_> {
         if let Some((position, value)) = first_not_finite(&values) {
             return Err(Error::ConstantNotFinite { tensor: tensor.name.clone(), position, value });
         }
-        let bounds = |bounds: Bounds, &value: &f32| Bounds { min: bounds.min.min(value), max: bounds.max.max(value) };
+        let bounds =
+            |bounds: Bounds, &value: &f32| Bounds { min: bounds.min.min(value), max: bounds.max.max(value) };
         let range = values.iter().fold(Bounds { min: 0.0, max: 0.0 }, bounds);
         let is_blank = range.magnitude() < NO_MAGNITUDE;
         Ok(self.arithmetic.constant(if is_blank { BLANK_RANGE } else { range }))

@@ -80,8 +80,9 @@ pub enum IoType {
 
 /// Turns a float model into an integer one.
 ///
-/// The numbers are those of TensorFlow 2.21's converter, bit for bit, when the ranges are the same; where it would
-/// write a file that cannot run, this crate says what it does instead (see the [crate's documentation](crate#numbers)).
+/// The numbers are those of TensorFlow 2.21's converter, bit for bit, when the ranges are the same, unless
+/// [better ones](Compat::Best) are asked for; where it would write a file that cannot run, this crate says what it does
+/// instead (see the [crate's documentation](crate#numbers)).
 ///
 /// ```no_run
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -231,9 +232,11 @@ impl Quantizer {
 
     /// Checks that kernels convert inputs and outputs to the activations.
     pub(crate) fn check_io_types(&self) -> Result<(), Error> {
-        let fits = |io_type| match (self.scheme, io_type) {
-            (_, IoType::Float32) | (Scheme::Int8, _) | (Scheme::Int16x8, IoType::Integer) => true,
-            _ => false,
+        let fits = |io_type| {
+            matches!(
+                (self.scheme, io_type),
+                (_, IoType::Float32) | (Scheme::Int8, _) | (Scheme::Int16x8, IoType::Integer)
+            )
         };
         match [self.input_type, self.output_type].into_iter().find(|&io_type| !fits(io_type)) {
             Some(io_type) => Err(Error::IoType { scheme: self.scheme, io_type }),

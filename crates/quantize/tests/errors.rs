@@ -238,7 +238,8 @@ fn bias_correction_needs_means() {
     let quantizer = Quantizer::new(Scheme::Int16x8).bias_correction(true);
     let mut calibration = Calibration::from_model(&model).unwrap();
     let error = quantizer.quantize(&model, &calibration).unwrap_err();
-    let expected = "operator 0 (FULLY_CONNECTED): bias correction needs the means of its input: calibrate with samples";
+    let expected =
+        "operator 0 (FULLY_CONNECTED): bias correction needs the means of its input: calibrate with samples";
     assert_eq!(error.to_string(), expected);
     calibration.merge(&Calibration::run(&model, [[[0.5, 1.0]]], |_| ()).unwrap()).unwrap();
     assert!(quantizer.quantize(&model, &calibration).is_ok());

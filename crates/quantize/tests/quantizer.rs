@@ -172,7 +172,8 @@ fn unsigned_inputs_and_outputs_are_128_above() {
     assert_eq!(tensor(&unsigned, unsigned.main().unwrap().inputs[0]).name, "x");
     let file = unsigned.to_bytes().unwrap();
     let unsigned = Model::from_bytes(&file).unwrap();
-    let expected: Vec<u8> = run::<i8, i8>(&signed, &[-128, 0, 100]).iter().map(|&q| (i16::from(q) + 128) as u8).collect();
+    let expected: Vec<u8> =
+        run::<i8, i8>(&signed, &[-128, 0, 100]).iter().map(|&q| (i16::from(q) + 128) as u8).collect();
     assert_eq!(run::<u8, u8>(&unsigned, &[0, 128, 228]), expected);
 
     let (model, _) = usual_network();
@@ -184,7 +185,8 @@ fn unsigned_inputs_and_outputs_are_128_above() {
 fn dense_layers_may_have_one_scale() {
     let (float, _) = usual_network();
     for (scheme, tolerance) in [(Scheme::Int16x8, 0.015), (Scheme::Int8, 0.04)] {
-        let (quantized, _, ids) = quantize(Quantizer::new(scheme).per_channel_dense(false).bias_correction(true));
+        let (quantized, _, ids) =
+            quantize(Quantizer::new(scheme).per_channel_dense(false).bias_correction(true));
         for id in ids.weights.into_iter().chain([ids.bias]) {
             assert_eq!(tensor(&quantized, id).quantization.as_ref().unwrap().scale.len(), 1);
         }

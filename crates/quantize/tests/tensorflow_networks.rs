@@ -48,8 +48,11 @@ fn fixture(name: &str) -> Option<Vec<u8>> {
 /// What must be equal of a tensor.
 fn facts(tensor: &Tensor<'_>) -> String {
     let Tensor { element_type, shape, quantization, data, .. } = tensor;
-    let quantization = quantization.as_ref().map(|q| (&q.scale, &q.zero_point, q.dimension * usize::from(q.is_per_channel())));
-    let hash = |data: &[u8]| data.iter().fold(7u64, |hash, &byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
+    let quantization = quantization
+        .as_ref()
+        .map(|q| (&q.scale, &q.zero_point, q.dimension * usize::from(q.is_per_channel())));
+    let hash =
+        |data: &[u8]| data.iter().fold(7u64, |hash, &byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
     format!("{element_type}{shape:?} {quantization:?} {:?}", data.as_deref().map(hash))
 }
 
@@ -93,12 +96,16 @@ impl Comparison<'_, '_> {
         if facts(our) != facts(their) {
             self.differences.push(format!("{place} is\n    {}, not\n    {}", facts(our), facts(their)));
         }
-        if let [Some(our), Some(their)] = [constant_behind(self.ours, ours), constant_behind(self.theirs, theirs)] {
+        if let [Some(our), Some(their)] =
+            [constant_behind(self.ours, ours), constant_behind(self.theirs, theirs)]
+        {
             return self.tensors(our, their, place);
         }
         match (producer(self.ours, ours), producer(self.theirs, theirs)) {
             (Some(our), Some(their)) => self.operators(our, their),
-            (our, their) if our.is_some() != their.is_some() => self.differences.push(format!("{place} is computed by {our:?}, not {their:?}")),
+            (our, their) if our.is_some() != their.is_some() => {
+                self.differences.push(format!("{place} is computed by {our:?}, not {their:?}"))
+            }
             _ => {}
         }
     }
@@ -132,7 +139,8 @@ fn check(scheme: Scheme, mode: &str) {
         let Some(theirs) = fixture(&format!("{name}_{mode}")) else { continue };
         let (model, theirs) = (Model::from_bytes(&calibrated).unwrap(), Model::from_bytes(&theirs).unwrap());
         let theirs = theirs.main().unwrap();
-        let is_float = |id: &TensorId| theirs.tensors[id.index()].element_type == burnlite_tflite::ElementType::Float32;
+        let is_float =
+            |id: &TensorId| theirs.tensors[id.index()].element_type == burnlite_tflite::ElementType::Float32;
         let io_type = if theirs.outputs.iter().all(is_float) { IoType::Float32 } else { IoType::Integer };
         let quantizer = Quantizer::new(scheme).input_type(io_type).output_type(io_type);
         let (ours, _) = quantizer.quantize(&model, &Calibration::from_model(&model).unwrap()).unwrap();
@@ -154,7 +162,8 @@ fn check_weights(scheme: Scheme, mode: &str, networks: &[&str]) {
         let float = fixture(&format!("{name}_float32")).expect("every network has a float file");
         let theirs = fixture(&format!("{name}_{mode}")).expect("the network has a file of this mode");
         let (model, theirs) = (Model::from_bytes(&float).unwrap(), Model::from_bytes(&theirs).unwrap());
-        let (ours, _) = Quantizer::new(scheme).quantize(&model, &Calibration::empty(&model).unwrap()).unwrap();
+        let (ours, _) =
+            Quantizer::new(scheme).quantize(&model, &Calibration::empty(&model).unwrap()).unwrap();
         let (ours, theirs) = (ours.main().unwrap(), theirs.main().unwrap());
         let differences = Comparison { ours, theirs, seen: BTreeSet::new(), differences: Vec::new() }.run();
         assert!(differences.is_empty(), "{name}_{mode}:\n{}", differences.join("\n"));

@@ -77,7 +77,9 @@ fn means_of_sample(
     let values = interpreter.tensor::<f32>(input)?;
     let windows = match &operator.op {
         Op::Conv2d(options) => Windows::new(&Steps::from(options), &image.shape, &weights.shape),
-        Op::DepthwiseConv2d(options) => Windows::depthwise(&Steps::from(options), &image.shape, &weights.shape),
+        Op::DepthwiseConv2d(options) => {
+            Windows::depthwise(&Steps::from(options), &image.shape, &weights.shape)
+        }
         _ => None,
     };
     let sums = match &operator.op {

@@ -39,7 +39,8 @@ impl Arithmetic for BestInt16x8 {
         let mut half = weights.magnitudes();
         let mut widened = 0;
         for (half, bias) in half.iter_mut().zip(bias.into_iter().flatten()) {
-            let least = f64::from(bias.abs()) / self.bias_limit / f64::from(input_scale) * f64::from(WEIGHT_LIMIT);
+            let least =
+                f64::from(bias.abs()) / self.bias_limit / f64::from(input_scale) * f64::from(WEIGHT_LIMIT);
             if f64::from(*half) < least {
                 *half = least as f32;
                 widened += 1;

@@ -29,7 +29,8 @@ impl Arithmetic for TensorFlowInt16x8 {
     fn integers(&self, values: &[f32], parameters: Parameters) -> ActivationValues {
         let factor = reciprocal(parameters.scale);
         // Exact: an integer within the limits.
-        let quantize = |value: &f32| (value * factor).round().clamp(-ACTIVATION_LIMIT, ACTIVATION_LIMIT) as i16;
+        let quantize =
+            |value: &f32| (value * factor).round().clamp(-ACTIVATION_LIMIT, ACTIVATION_LIMIT) as i16;
         ActivationValues::Int16(values.iter().map(quantize).collect())
     }
 

@@ -41,7 +41,8 @@ impl Arithmetic for TensorFlowInt8 {
     fn integers(&self, values: &[f32], parameters: Parameters) -> ActivationValues {
         let (scale, zero_point) = (f64::from(parameters.scale), parameters.zero_point as f64);
         // Exact: an integer within the limits.
-        let quantize = |&value: &f32| (f64::from(value) / scale + zero_point).round().clamp(-128.0, 127.0) as i8;
+        let quantize =
+            |&value: &f32| (f64::from(value) / scale + zero_point).round().clamp(-128.0, 127.0) as i8;
         ActivationValues::Int8(values.iter().map(quantize).collect())
     }
 

@@ -11,7 +11,11 @@ use crate::{Error, Role};
 
 impl<'s, 'a> Rewriter<'s, 'a> {
     /// The integers of a constant that an operator reads in the place of an activation.
-    pub(super) fn constant_operand(&mut self, id: TensorId, parameters: Parameters) -> Result<TensorId, Error> {
+    pub(super) fn constant_operand(
+        &mut self,
+        id: TensorId,
+        parameters: Parameters,
+    ) -> Result<TensorId, Error> {
         let values = self.float_constant(id)?;
         let quantization = Quantization::per_tensor(parameters.scale, parameters.zero_point);
         let tensor = match self.source.arithmetic.integers(&values, parameters) {
@@ -24,7 +28,8 @@ impl<'s, 'a> Rewriter<'s, 'a> {
     /// The 8-bit integers of a constant operand that are weights without channels.
     pub(super) fn coefficients(&mut self, id: TensorId) -> Result<TensorId, Error> {
         let values = self.float_constant(id)?;
-        let Weights { values, scale, .. } = self.source.arithmetic.weights(&Channels::whole(&values), None, 1.0);
+        let Weights { values, scale, .. } =
+            self.source.arithmetic.weights(&Channels::whole(&values), None, 1.0);
         let tensor = self.integers(id, &values, Quantization::per_channel(scale, 0));
         Ok(self.set_constant(Role::Weights, id, tensor))
     }

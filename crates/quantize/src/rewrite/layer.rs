@@ -33,11 +33,14 @@ impl<'s> Rewriter<'s, '_> {
         let constants = Constants {
             weights,
             weight_values: self.float_constant(weights)?,
-            bias: operand(operands.bias).map(|id| Ok::<_, Error>((id, self.float_constant(id)?))).transpose()?,
+            bias: operand(operands.bias)
+                .map(|id| Ok::<_, Error>((id, self.float_constant(id)?)))
+                .transpose()?,
         };
         let input_scale = self.scales.tensors[input.index()].map_or(0.0, |parameters| parameters.scale);
         let shape = &self.tensor(weights).shape;
-        let Some(channels) = Channels::new(&constants.weight_values, shape, operands.channel_dimension) else {
+        let Some(channels) = Channels::new(&constants.weight_values, shape, operands.channel_dimension)
+        else {
             return Ok(());
         };
         let bias = constants.bias.as_ref().map(|(_, values)| values.as_ref());
@@ -87,7 +90,9 @@ impl<'s> Rewriter<'s, '_> {
         integers: &Weights,
     ) -> Result<Option<BiasValues>, Error> {
         let correct = self.quantizer.bias_correction;
-        let in_type = |values: BiasValues| if self.quantizer.int32_bias { values.narrow() } else { values };
+        // Of 16 bits, kernels of depthwise convolutions take biases of 64 bits alone.
+        let is_narrow = self.quantizer.int32_bias && !matches!(operator.op, Op::DepthwiseConv2d(_));
+        let in_type = |values: BiasValues| if is_narrow { values.narrow() } else { values };
         let Some((id, bias)) = &constants.bias else {
             if correct {
                 let weights = self.tensor(constants.weights).name.clone();

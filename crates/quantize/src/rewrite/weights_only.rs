@@ -24,7 +24,9 @@ pub(super) fn dynamic_range<'a>(source: &Graph<'a>) -> Result<(Graph<'a>, Report
         let id = match quantized.get(&weights) {
             Some(&id) => id,
             None => {
-                let Some(integers) = integer_weights(&source.tensors[weights.index()], operands)? else { continue };
+                let Some(integers) = integer_weights(&source.tensors[weights.index()], operands)? else {
+                    continue;
+                };
                 report.add(Role::Weights, &integers);
                 let id = replace(&mut graph, source, weights, integers);
                 quantized.insert(weights, id);
@@ -93,8 +95,14 @@ fn integer_weights<'a>(tensor: &Tensor<'a>, operands: WeightedOperands) -> Resul
 }
 
 /// Puts integers in the place of a float constant, or beside it where somebody reads its floats.
-fn replace<'a>(graph: &mut Graph<'a>, source: &Graph<'a>, id: TensorId, mut integers: Tensor<'a>) -> TensorId {
-    let is_weight = |operator: &Operator| weights_of(source, operator).is_some_and(|(_, weights)| weights == id);
+fn replace<'a>(
+    graph: &mut Graph<'a>,
+    source: &Graph<'a>,
+    id: TensorId,
+    mut integers: Tensor<'a>,
+) -> TensorId {
+    let is_weight =
+        |operator: &Operator| weights_of(source, operator).is_some_and(|(_, weights)| weights == id);
     let uses = |operator: &Operator| operator.inputs.iter().filter(|&&input| input == Some(id)).count();
     let is_read = source.operators.iter().any(|operator| uses(operator) > usize::from(is_weight(operator)));
     if is_read || source.outputs.contains(&id) {

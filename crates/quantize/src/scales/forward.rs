@@ -8,8 +8,10 @@ use crate::parameters::Parameters;
 use crate::rules::{ResultScale, Rule, real_results, reals};
 
 pub(super) fn scales(source: Source<'_, '_>) -> Result<Scales, Error> {
-    let mut forward =
-        Forward { source, scales: Scales { tensors: vec![None; source.graph.tensors.len()], ..Scales::default() } };
+    let mut forward = Forward {
+        source,
+        scales: Scales { tensors: vec![None; source.graph.tensors.len()], ..Scales::default() },
+    };
     for (index, operator) in source.graph.operators.iter().enumerate() {
         if let Ok(rule) = source.rules[index] {
             forward.operator(index, operator, rule)?;

@@ -77,7 +77,8 @@ fn redundant_ranges(source: Source<'_, '_>, neighbours: &Neighbours) -> BTreeSet
     let mut seen = BTreeSet::new();
     let mut pending: Vec<TensorId> = ranged(source).filter(|id| !redundant.contains(id)).collect();
     while let Some(id) = pending.pop() {
-        let producer = neighbours.producer[id.index()].filter(|&index| source.rules[index] == Ok(Rule::SameScale));
+        let producer =
+            neighbours.producer[id.index()].filter(|&index| source.rules[index] == Ok(Rule::SameScale));
         let Some(index) = producer.filter(|_| seen.insert(id)) else { continue };
         for (_, operand) in reals(graph, &graph.operators[index]) {
             redundant.insert(operand);
