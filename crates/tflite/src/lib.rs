@@ -45,6 +45,7 @@ mod read;
 mod schema;
 mod slots;
 mod table;
+mod window;
 mod write;
 
 pub use element::{Element, ElementType};
@@ -53,3 +54,4 @@ pub use model::{Graph, Metadata, Model, Operator, Signature, Tensor, TensorId};
 pub use op::{Op, OpInfo};
 pub use options::*;
 pub use quantization::{Quantization, Range};
+pub use window::WindowLayout;
