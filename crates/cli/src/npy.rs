@@ -57,6 +57,9 @@ pub(crate) struct Npz {
     archive: ZipArchive<Cursor<Vec<u8>>>,
 }
 
+/// The most bytes that an array of an `.npz` file may unpack to: 4 GiB.
+const LARGEST_ENTRY: u64 = 1 << 32;
+
 impl Npz {
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         let archive = ZipArchive::new(Cursor::new(files::read(path)?));
@@ -75,10 +78,11 @@ impl Npz {
     /// The array of the given name.
     pub(crate) fn array(&mut self, name: &str) -> Result<Array, Error> {
         let fault = |fault| Error::Array { array: format!("{}:{name}", self.path), fault };
-        let mut entry =
+        let entry =
             self.archive.by_name(&format!("{name}.npy")).map_err(|error| fault(ArrayFault::Npz(error)))?;
+        // A small file may unpack to any size: what is beyond the limit is cut off, and then missed.
         let mut bytes = Vec::new();
-        entry.read_to_end(&mut bytes).map_err(|error| fault(ArrayFault::Unpack(error)))?;
+        entry.take(LARGEST_ENTRY).read_to_end(&mut bytes).map_err(|error| fault(ArrayFault::Unpack(error)))?;
         parse(&bytes).map_err(fault)
     }
 }

@@ -19,7 +19,14 @@ struct Operands<'g> {
 }
 
 fn tflite(operands: &Operands<'_>) -> Option<&'static str> {
-    match operands.operator.op {
+    match &operands.operator.op {
+        Op::Conv2d(options) => {
+            let is_too_dilated = options.dilation_w.max(options.dilation_h) > i16::MAX.into();
+            limit_if([
+                (operands.get(2).is_none(), "it asks for a bias"),
+                (is_too_dilated, "its dilations have 16 bits"),
+            ])
+        }
         Op::DepthwiseConv2d(_) => {
             let is_wide = operands.get(0).is_some_and(|input| input.element_type == ElementType::Int16);
             limit_if([(!is_wide && operands.get(2).is_none(), "it crashes without a bias")])
