@@ -6,10 +6,12 @@ use core::marker::PhantomData;
 use burnlite_tflite::ElementType;
 
 use crate::error::OperatorFault;
-use crate::fixed_point::{QuantizedMultiplier, round_half_away_f32};
+use crate::fixed_point::round_half_away_f32;
 use crate::frame::{Inputs, Writable, elements_mut};
 use crate::interpreter::Numerics;
-use crate::ops::integer::{Integer, multiplier};
+use crate::ops::elementwise::Rescale;
+use crate::ops::integer::{Integer, OutputRange, multiplier};
+use crate::ops::map::map_steps;
 use crate::plan::{Kernel, Node, Operand, Planned};
 
 /// `round(value / scale) + zero_point`, in single precision, halves away from zero, saturating (`AffineQuantize`).
@@ -128,13 +130,9 @@ fn rescale<T: Integer, U: Integer>(node: &Node<'_>) -> Result<Planned, OperatorF
     let (input, output) = (node.input(0)?, node.output(0)?);
     let (input_scale, input_zero_point) = input.scale_and_zero_point()?;
     let (output_scale, output_zero_point) = output.scale_and_zero_point()?;
-    let kernel = Rescale::<T, U> {
-        multiplier: multiplier::<i32>(f64::from(input_scale) / f64::from(output_scale), &output)?,
-        input_zero_point,
-        output_zero_point,
-        elements: PhantomData,
-    };
-    Ok(Planned::new(input.shape, kernel))
+    let multiplier = multiplier::<i32>(f64::from(input_scale) / f64::from(output_scale), &output)?;
+    let range = OutputRange { zero_point: output_zero_point, min: U::MIN, max: U::MAX };
+    map_steps::<T, U>(node, Rescale { input_zero_point, multiplier, range })
 }
 
 #[derive(Debug)]
@@ -159,24 +157,6 @@ struct Dequantize<T> {
 impl<T: Integer> Kernel for Dequantize<T> {
     fn run(&self, inputs: &Inputs<'_>, [output, ..]: &mut Writable<'_>) -> Result<(), OperatorFault> {
         self.parameters.for_each_run(inputs.get::<T>(0), elements_mut(output), dequantize_slice);
-        Ok(())
-    }
-}
-
-#[derive(Debug)]
-struct Rescale<T, U> {
-    multiplier: QuantizedMultiplier,
-    input_zero_point: i32,
-    output_zero_point: i32,
-    elements: PhantomData<(T, U)>,
-}
-
-impl<T: Integer, U: Integer> Kernel for Rescale<T, U> {
-    fn run(&self, inputs: &Inputs<'_>, [output, ..]: &mut Writable<'_>) -> Result<(), OperatorFault> {
-        for (y, &x) in elements_mut::<U>(output).iter_mut().zip(inputs.get::<T>(0)) {
-            let value = self.multiplier.apply(x.into().wrapping_sub(self.input_zero_point));
-            *y = U::saturating_from(value.saturating_add(self.output_zero_point));
-        }
         Ok(())
     }
 }
