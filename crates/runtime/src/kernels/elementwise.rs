@@ -24,11 +24,11 @@ pub(crate) trait Loop {
 impl Engine {
     /// Runs a loop with the engine's instructions.
     #[inline]
-    pub(crate) fn run(self, elements: impl Loop) {
+    pub(crate) fn run_loop(self, elements: impl Loop) {
         match self {
             Self::Generic => elements.run(self),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2(avx2) => avx2.run(elements),
+            Self::Avx2(avx2) => avx2.run_loop(elements),
         }
     }
 
@@ -42,6 +42,17 @@ impl Engine {
         }
     }
 
+    /// Replaces each lane, the index of an entry, by the entry in its low half and the next one in its high half. Indices are
+    /// not negative; beyond the last but one they mean that.
+    #[inline]
+    pub(crate) fn pairs(self, table: &[u16], lanes: &mut [i32]) {
+        match self {
+            Self::Generic => lanes.iter_mut().for_each(|lane| *lane = pair(table, *lane)),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(avx2) => avx2.pairs(table, lanes),
+        }
+    }
+
     /// The entry of a table for each byte.
     #[inline]
     pub(crate) fn lookup(self, table: &[u8; 256], bytes: &[u8], output: &mut [u8]) {
@@ -51,6 +62,13 @@ impl Engine {
             Self::Avx2(avx2) => avx2.lookup(table, bytes, output),
         }
     }
+}
+
+/// The definition of [`Engine::pairs`].
+#[inline]
+pub(super) fn pair(table: &[u16], index: i32) -> i32 {
+    let index = (index.cast_unsigned() as usize).min(table.len() - 2);
+    i32::from(table[index]) | i32::from(table[index + 1]) << 16
 }
 
 /// The definition of [`Engine::lookup`].
@@ -222,15 +240,17 @@ impl<X: Integer> Side<'_, X> {
     }
 }
 
+/// The elements in lanes.
 #[inline(always)]
-fn widen<X: Integer>(elements: &[X], lanes: &mut [i32]) {
+pub(crate) fn widen<X: Integer>(elements: &[X], lanes: &mut [i32]) {
     for (lane, &x) in lanes.iter_mut().zip(elements) {
         *lane = x.into();
     }
 }
 
+/// Lanes that fit the type as its elements.
 #[inline(always)]
-fn narrow<Y: Integer>(lanes: &[i32], elements: &mut [Y]) {
+pub(crate) fn narrow<Y: Integer>(lanes: &[i32], elements: &mut [Y]) {
     for (y, &lane) in elements.iter_mut().zip(lanes) {
         *y = Y::truncating_from(lane);
     }

@@ -93,7 +93,7 @@ impl<A: Element, B: Element, Y: Element, F: Fn(A, B) -> Y + Send + Sync> Kernel 
         self.broadcast.for_each_block(operands, elements_mut(output), |left, right, output, length| {
             let zip = Zip { left, right, output, length, function };
             match self.engine {
-                Some(engine) => engine.run(zip),
+                Some(engine) => engine.run_loop(zip),
                 None => zip.run(Engine::Generic),
             }
         });
@@ -113,7 +113,7 @@ impl<A: Integer, B: Integer, Y: Integer, F: PairSteps<A, B, Y>> Kernel for Block
     fn run(&self, inputs: &Inputs<'_>, [output, ..]: &mut Writable<'_>) -> Result<(), OperatorFault> {
         let (operands, function) = ((inputs.get::<A>(0), inputs.get::<B>(1)), &self.function);
         self.broadcast.for_each_block(operands, elements_mut(output), |left, right, output, length| {
-            self.engine.run(ZipBlocks { left, right, output, length, function });
+            self.engine.run_loop(ZipBlocks { left, right, output, length, function });
         });
         Ok(())
     }

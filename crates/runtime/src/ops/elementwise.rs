@@ -7,7 +7,7 @@ use crate::fixed_point::QuantizedMultiplier;
 use crate::kernels::Engine;
 use crate::kernels::elementwise::{Steps, center, finish};
 use crate::ops::integer::{Integer, OutputRange, multiplier, uniform};
-use crate::ops::map::{element_type, map};
+use crate::ops::map::{element_type, map, map_steps};
 use crate::ops::table::{Precision, Table8, Table16, Table16Parameters};
 use crate::plan::{Node, Planned};
 
@@ -30,10 +30,7 @@ pub(crate) fn plan_tabulated(
     match element_type(node)? {
         ElementType::Float32 => map(node, function),
         ElementType::Int8 => map_table8(node, function),
-        ElementType::Int16 => {
-            let table = table16(node, function)?;
-            map(node, move |x| table.lookup(x))
-        }
+        ElementType::Int16 => map_steps::<i16, i16>(node, table16(node, function)?),
         _ => Err(node.types_fault()),
     }
 }

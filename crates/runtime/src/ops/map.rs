@@ -87,7 +87,7 @@ impl<X: Element, Y: Element, F: Fn(X) -> Y + Send + Sync> Kernel for Elements<X,
     fn run(&self, inputs: &Inputs<'_>, [output, ..]: &mut Writable<'_>) -> Result<(), OperatorFault> {
         let map = Map { input: inputs.get(0), output: elements_mut(output), function: &self.function };
         match self.engine {
-            Some(engine) => engine.run(map),
+            Some(engine) => engine.run_loop(map),
             None => map.run(Engine::Generic),
         }
         Ok(())
@@ -118,7 +118,7 @@ struct Blocks<X, Y, F> {
 impl<X: Integer, Y: Integer, F: Steps<X, Y>> Kernel for Blocks<X, Y, F> {
     fn run(&self, inputs: &Inputs<'_>, [output, ..]: &mut Writable<'_>) -> Result<(), OperatorFault> {
         let (input, output) = (inputs.get::<X>(0), elements_mut::<Y>(output));
-        self.engine.run(MapBlocks { input, output, function: &self.function });
+        self.engine.run_loop(MapBlocks { input, output, function: &self.function });
         Ok(())
     }
 }

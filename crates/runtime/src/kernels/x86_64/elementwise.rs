@@ -2,17 +2,17 @@
 
 use core::arch::x86_64::*;
 
-use super::{Avx2, fixed, load};
+use super::{Avx2, fixed};
 use crate::fixed_point::QuantizedMultiplier;
 use crate::kernels::Engine;
-use crate::kernels::elementwise::{Loop, look_up};
+use crate::kernels::elementwise::{Loop, look_up, pair};
 
 impl Avx2 {
-    /// As [`Engine::run`].
+    /// As [`Engine::run_loop`].
     #[inline]
-    pub(in crate::kernels) fn run(self, elements: impl Loop) {
+    pub(in crate::kernels) fn run_loop(self, elements: impl Loop) {
         // SAFETY: `self` proves that the machine has AVX2 and fused multiply-add.
-        unsafe { run(elements, Engine::Avx2(self)) }
+        unsafe { run_loop(elements, Engine::Avx2(self)) }
     }
 
     /// As [`Engine::rescale`].
@@ -20,6 +20,13 @@ impl Avx2 {
     pub(in crate::kernels) fn rescale(self, lanes: &mut [i32], multiplier: QuantizedMultiplier) {
         // SAFETY: `self` proves that the machine has AVX2.
         unsafe { rescale(lanes, multiplier) }
+    }
+
+    /// As [`Engine::pairs`].
+    #[inline]
+    pub(in crate::kernels) fn pairs(self, table: &[u16], lanes: &mut [i32]) {
+        // SAFETY: `self` proves that the machine has AVX2.
+        unsafe { pairs(table, lanes) }
     }
 
     /// As [`Engine::lookup`].
@@ -32,7 +39,7 @@ impl Avx2 {
 
 #[inline(never)]
 #[target_feature(enable = "avx2,fma")]
-fn run<L: Loop>(elements: L, engine: Engine) {
+fn run_loop<L: Loop>(elements: L, engine: Engine) {
     elements.run(engine);
 }
 
@@ -44,10 +51,38 @@ fn rescale(lanes: &mut [i32], multiplier: QuantizedMultiplier) {
     let (eights, rest) = lanes.as_chunks_mut::<8>();
     for eight in eights {
         let value = fixed(load(eight), factor);
-        // SAFETY: eight integers are written; the store needs no alignment.
-        unsafe { _mm256_storeu_si256(eight.as_mut_ptr().cast(), value) };
+        store(eight, value);
     }
     rest.iter_mut().for_each(|lane| *lane = multiplier.apply(*lane));
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn pairs(table: &[u16], lanes: &mut [i32]) {
+    assert!((2..1 << 16).contains(&table.len()), "a table has a pair, and indices of 16 bits");
+    let last = _mm256_set1_epi32(table.len() as i32 - 2);
+    let (eights, rest) = lanes.as_chunks_mut::<8>();
+    for eight in eights {
+        let index = _mm256_min_epu32(load(eight), last);
+        // SAFETY: each index and the next one are within the table, and entries are 2 bytes apart.
+        let pairs = unsafe { _mm256_i32gather_epi32::<2>(table.as_ptr().cast(), index) };
+        store(eight, pairs);
+    }
+    rest.iter_mut().for_each(|lane| *lane = pair(table, *lane));
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load(lanes: &[i32; 8]) -> __m256i {
+    // SAFETY: eight integers are read; the load needs no alignment.
+    unsafe { _mm256_loadu_si256(lanes.as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn store(lanes: &mut [i32; 8], value: __m256i) {
+    // SAFETY: eight integers are written; the store needs no alignment.
+    unsafe { _mm256_storeu_si256(lanes.as_mut_ptr().cast(), value) };
 }
 
 /// The entries that have the byte's low four bits, sixteen of them, then the one among these for its high four bits.
