@@ -157,37 +157,55 @@ impl<R: Reducer> Loop for Folds<'_, R> {
     fn run(self, _: Engine) {
         let Self { groups, reducer, input, output } = self;
         let neighbours = groups.neighbours();
+        if neighbours == 1 {
+            for (group, y) in output.iter_mut().enumerate() {
+                *y = reducer.result(fold_one(groups, reducer, input, group));
+            }
+            return;
+        }
         for (index, output) in output.chunks_mut(neighbours).enumerate() {
             for (part, output) in output.chunks_mut(TOGETHER).enumerate() {
-                let first = index * neighbours + part * TOGETHER;
-                let mut accumulators = [reducer.initial(); TOGETHER];
-                let accumulators = &mut accumulators[..output.len()];
-                if let [accumulator] = accumulators {
-                    groups.for_each_run(first, |start, run| {
-                        let places = (start..).step_by(run.step.max(1)).take(run.extent);
-                        if run.step == 1 {
-                            let elements = &input[start..][..run.extent];
-                            *accumulator = elements.iter().fold(*accumulator, |a, &x| reducer.fold(a, x));
-                        } else {
-                            *accumulator =
-                                places.fold(*accumulator, |a, place| reducer.fold(a, input[place]));
-                        }
-                    });
-                } else {
-                    groups.for_each_run(first, |start, run| {
-                        for element in 0..run.extent {
-                            let elements = &input[start + element * run.step..][..accumulators.len()];
-                            for (accumulator, &x) in accumulators.iter_mut().zip(elements) {
-                                *accumulator = reducer.fold(*accumulator, x);
-                            }
-                        }
-                    });
-                }
-                for (y, &accumulator) in output.iter_mut().zip(&*accumulators) {
-                    *y = reducer.result(accumulator);
-                }
+                fold_together(groups, reducer, input, index * neighbours + part * TOGETHER, output);
             }
         }
+    }
+}
+
+/// The elements of a group, those of a run as a slice where they lie together.
+#[inline(always)]
+fn fold_one<R: Reducer>(groups: &Groups, reducer: &R, input: &[R::Element], group: usize) -> R::Accumulator {
+    let mut accumulator = reducer.initial();
+    groups.for_each_run(group, |start, run| {
+        let fold = |accumulator, &x: &R::Element| reducer.fold(accumulator, x);
+        accumulator = match run.step {
+            1 => input[start..][..run.extent].iter().fold(accumulator, fold),
+            step => input[start..].iter().step_by(step).take(run.extent).fold(accumulator, fold),
+        };
+    });
+    accumulator
+}
+
+/// The results of neighbouring groups from the given one on, at most [`TOGETHER`].
+#[inline(always)]
+fn fold_together<R: Reducer>(
+    groups: &Groups,
+    reducer: &R,
+    input: &[R::Element],
+    first: usize,
+    output: &mut [R::Element],
+) {
+    let mut accumulators = [reducer.initial(); TOGETHER];
+    let accumulators = &mut accumulators[..output.len()];
+    groups.for_each_run(first, |start, run| {
+        for element in 0..run.extent {
+            let elements = &input[start + element * run.step..][..accumulators.len()];
+            for (accumulator, &x) in accumulators.iter_mut().zip(elements) {
+                *accumulator = reducer.fold(*accumulator, x);
+            }
+        }
+    });
+    for (y, &accumulator) in output.iter_mut().zip(&*accumulators) {
+        *y = reducer.result(accumulator);
     }
 }
 

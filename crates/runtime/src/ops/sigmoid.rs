@@ -1,6 +1,7 @@
 //! LOGISTIC and TANH: the same curve, scaled.
 
 use core::fmt::Debug;
+use core::marker::PhantomData;
 
 use burnlite_tflite::ElementType;
 
@@ -28,7 +29,7 @@ pub(crate) fn plan_logistic(node: &Node<'_>) -> Result<Planned, OperatorFault> {
                 }
             }
         }
-        (ElementType::Int16, _) => interpolated(node, 0, Logistic),
+        (ElementType::Int16, _) => interpolated::<Logistic>(node, 0),
         _ => Err(node.types_fault()),
     }
 }
@@ -42,7 +43,7 @@ pub(crate) fn plan_tanh(node: &Node<'_>) -> Result<Planned, OperatorFault> {
         (ElementType::Int8, Numerics::TfLiteMicro) => {
             fixed_point(node, |x| rounding_shift_right(exponential::tanh(x), 31 - 7))
         }
-        (ElementType::Int16, _) => interpolated(node, 1, Tanh),
+        (ElementType::Int16, _) => interpolated::<Tanh>(node, 1),
         _ => Err(node.types_fault()),
     }
 }
@@ -81,16 +82,12 @@ fn fixed_point(node: &Node<'_>, function: impl Fn(i32) -> i32) -> Result<Planned
     map(node, move |x| table.lookup(x))
 }
 
-/// The int16 operators: `function` takes multiples of `1 / ARGUMENT_OF_ONE`, and interpolates in a table.
-fn interpolated(
-    node: &Node<'_>,
-    largest_left_shift: i32,
-    curve: impl Curve,
-) -> Result<Planned, OperatorFault> {
+/// The int16 operators: the curve takes multiples of `1 / ARGUMENT_OF_ONE`, and interpolates in a table.
+fn interpolated<C: Curve>(node: &Node<'_>, largest_left_shift: i32) -> Result<Planned, OperatorFault> {
     require_output(node, 1.0 / 32_768.0, 0)?;
     let (factor, shift) = argument_factor(node.input(0)?.symmetric_scale()?, largest_left_shift);
     let rounding = ((1u32 << shift) >> 1) as i32;
-    map_steps::<i16, i16>(node, Interpolated { factor, rounding, shift, curve })
+    map_steps::<i16, i16>(node, Interpolated::<C> { factor, rounding, shift, curve: PhantomData })
 }
 
 #[derive(Debug)]
@@ -98,7 +95,7 @@ struct Interpolated<C> {
     factor: i32,
     rounding: i32,
     shift: u32,
-    curve: C,
+    curve: PhantomData<C>,
 }
 
 impl<C: Curve> Interpolated<C> {
