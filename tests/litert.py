@@ -44,8 +44,9 @@ class Failure(Exception):
 
 
 def load(model: bytes, resolver: str) -> Interpreter:
-    """The interpreter of a model with its tensors allocated."""
-    interpreter = Interpreter(model_content=model, experimental_op_resolver_type=RESOLVERS[resolver])
+    """The interpreter of a model with its tensors allocated, on one thread."""
+    kernels = RESOLVERS[resolver]
+    interpreter = Interpreter(model_content=model, experimental_op_resolver_type=kernels, num_threads=1)
     interpreter.allocate_tensors()
     return interpreter
 

@@ -22,14 +22,17 @@ pub struct Fixture {
 }
 
 impl Fixture {
-    /// The fixtures of a folder of `tests/fixtures` that the runtime must pass, by name: those of `supported.txt`. The
-    /// others are of operators that it does not have yet.
+    /// The fixtures of a folder of `tests/fixtures`, by name.
     ///
     /// # Panics
-    /// Where a fixture of the list cannot be read.
+    /// Where one cannot be read.
     pub fn folder(folder: &str) -> Vec<Self> {
-        let list = std::fs::read_to_string(Self::path("supported.txt")).expect("the list of fixtures");
-        list.lines().filter(|name| name.starts_with(&format!("{folder}/"))).map(Self::named).collect()
+        let entries = std::fs::read_dir(Self::path(folder)).expect("the folder of fixtures");
+        let paths = entries.map(|entry| entry.expect("an entry").path());
+        let mut paths: Vec<_> =
+            paths.filter(|path| path.extension().is_some_and(|ending| ending == "tflite")).collect();
+        paths.sort();
+        paths.iter().map(|path| Self::read(path)).collect()
     }
 
     /// Those of them that tflite-micro runs, with its outputs: LiteRT's, or its own where they differ (`micro.py`).

@@ -5,12 +5,14 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use burnlite_mnist::{Backend, Digits, LoadOptions, Require, Source, TrainingOptions};
+use burnlite_runtime::{KERNELS, Kernels};
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 
+use crate::bench::{BenchOptions, NETWORKS, Network};
 use crate::files::Folder;
 use crate::screen::Screen;
-use crate::stages;
+use crate::{bench, stages};
 
 /// Trains a network in Burn, writes it as a .tflite file, quantizes it to 16x8 and int8, and runs all of them.
 #[derive(Debug, Parser)]
@@ -27,7 +29,8 @@ const EXAMPLES: &str = "Examples:
   cargo xtask tutorial --data-dir ~/mnist        with your copy of MNIST (.gz or raw)
   cargo xtask tutorial --dataset digits          with generated digits, without any download
   cargo xtask train && cargo xtask export        one stage at a time; files lie in target/tutorial
-  cargo xtask evaluate --out /tmp/run --quiet    only files: /tmp/run/evaluation.json";
+  cargo xtask evaluate --out /tmp/run --quiet    only files: /tmp/run/evaluation.json
+  cargo xtask bench --networks tutorial,resnet8  time them beside LiteRT, of the Python that BURNLITE_LITERT names";
 
 /// A command of `cargo xtask`.
 #[derive(Debug, Subcommand)]
@@ -69,6 +72,34 @@ enum Command {
         #[command(flatten)]
         common: CommonArguments,
     },
+    /// Time our interpreter beside LiteRT's (the Python with ai-edge-litert that BURNLITE_LITERT names); writes summary.json.
+    Bench {
+        #[command(flatten)]
+        bench: BenchArguments,
+        #[command(flatten)]
+        common: CommonArguments,
+    },
+}
+
+/// What to time.
+#[derive(Debug, Clone, Args)]
+struct BenchArguments {
+    /// Networks, with commas between: tutorial, resnet8, ds_cnn, mobilenet_v1, autoencoder, denoiser, super_resolution
+    /// [default: all].
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = network)]
+    networks: Vec<&'static Network>,
+    /// Turns of each contestant; a turn takes 5 ms, or a few runs of what takes longer.
+    #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// Our kernels: auto (the fastest), reference (the plain loops), or those of an instruction set, such as avx2.
+    #[arg(long, default_value = "auto", value_name = "NAME", value_parser = kernels)]
+    kernels: Kernels,
+    /// Put the figures into docs/performance.md.
+    #[arg(long)]
+    write_docs: bool,
+    /// End with an error where a goal is missed.
+    #[arg(long)]
+    assert: bool,
 }
 
 /// How to train.
@@ -100,7 +131,7 @@ struct DataArguments {
 /// Where results go.
 #[derive(Debug, Clone, Args)]
 struct CommonArguments {
-    /// Folder for the results [default: target/tutorial].
+    /// Folder for the results [default: target/tutorial; of bench target/bench].
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
     /// Print nothing but errors.
@@ -145,6 +176,10 @@ pub fn run() -> Result<()> {
             let digits = data.load_again(&folder, &screen)?;
             stages::evaluate(&digits, &folder, &screen).map(drop)
         }
+        Command::Bench { bench, common } => {
+            let (folder, screen) = common.open_or("target/bench")?;
+            bench::bench(workspace(), &bench.options(), &folder, &screen)
+        }
     }
 }
 
@@ -163,6 +198,35 @@ impl TrainingArguments {
     fn options(&self) -> TrainingOptions {
         TrainingOptions { epochs: self.epochs as usize, seed: self.seed, ..TrainingOptions::default() }
     }
+}
+
+impl BenchArguments {
+    fn options(&self) -> BenchOptions {
+        let all = || NETWORKS.iter().collect();
+        BenchOptions {
+            networks: if self.networks.is_empty() { all() } else { self.networks.clone() },
+            rounds: self.rounds as usize,
+            kernels: self.kernels,
+            write_docs: self.write_docs,
+            assert: self.assert,
+        }
+    }
+}
+
+/// The network with the given name.
+fn network(name: &str) -> Result<&'static Network> {
+    let names: Vec<&str> = NETWORKS.iter().map(|network| network.name).collect();
+    Network::by_name(name).with_context(|| format!("there are {}", names.join(", ")))
+}
+
+/// The kernels with the given name, which this machine can run.
+fn kernels(name: &str) -> Result<Kernels> {
+    let named =
+        KERNELS.iter().filter(|kernels| kernels.is_available()).map(|kernels| Kernels::Named(kernels.name));
+    let known: Vec<Kernels> = [Kernels::Auto, Kernels::Reference].into_iter().chain(named).collect();
+    let names: Vec<String> = known.iter().map(Kernels::to_string).collect();
+    let index = names.iter().position(|known| known == name);
+    index.map(|index| known[index]).with_context(|| format!("this machine can run {}", names.join(", ")))
 }
 
 impl DataArguments {
@@ -193,7 +257,11 @@ impl DataArguments {
 impl CommonArguments {
     /// The folder for the results, created and found writable before any work is done.
     fn open(&self) -> Result<(Folder, Screen)> {
-        let path = self.out.clone().unwrap_or_else(|| workspace().join("target/tutorial"));
+        self.open_or("target/tutorial")
+    }
+
+    fn open_or(&self, default: &str) -> Result<(Folder, Screen)> {
+        let path = self.out.clone().unwrap_or_else(|| workspace().join(default));
         Ok((Folder::open(path)?, Screen::new(self.quiet)))
     }
 }

@@ -10,10 +10,13 @@
 //! | [`stages::export`] | `network.bpk` | `mnist_float32.tflite` |
 //! | [`stages::convert`] | `mnist_float32.tflite`, the first 100 training images | the four integer models |
 //! | [`stages::evaluate`] | the five models, the test images | `first_digit.png`, `evaluation.json` |
+//!
+//! [`bench`] is no stage: it times the runtime beside LiteRT.
 
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod bench;
 mod files;
 mod models;
 mod picture;
@@ -22,6 +25,7 @@ pub mod stages;
 mod summary;
 
 pub use arguments::run;
+pub use bench::{BenchOptions, NETWORKS, Network, bench};
 pub use files::Folder;
 pub use models::ModelKind;
 pub use screen::Screen;

@@ -101,6 +101,33 @@ impl Calibration {
         if is_blank { Err(Error::NotCalibrated) } else { Ok(calibration) }
     }
 
+    /// A calibration that saw nothing: enough for schemes whose activations stay float.
+    ///
+    /// ```
+    /// # use burnlite_tflite::{ElementType, FullyConnectedOptions, Graph, Model, Op, Operator, Tensor};
+    /// use burnlite_quantize::{Calibration, Quantizer, Scheme};
+    ///
+    /// # let mut graph = Graph::default();
+    /// # let x = graph.add_tensor(Tensor::new("x", ElementType::Float32, [1, 64]));
+    /// # let weights = graph.add_tensor(Tensor::constant("weights", [32, 64], &[0.5f32; 2048]));
+    /// # let y = graph.add_tensor(Tensor::new("y", ElementType::Float32, [1, 32]));
+    /// # let dense = Op::FullyConnected(FullyConnectedOptions::default());
+    /// # graph.operators.push(Operator::new(dense, [x, weights], [y]));
+    /// # graph.inputs.push(x);
+    /// # graph.outputs.push(y);
+    /// # let model = Model::new(graph);
+    /// let calibration = Calibration::empty(&model)?;
+    /// let (_, report) = Quantizer::new(Scheme::DynamicRange).quantize(&model, &calibration)?;
+    /// assert!(report.constant_bytes_after < report.constant_bytes_before);
+    /// # Ok::<(), burnlite_quantize::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::AlreadyQuantized`], [`Error::SeveralGraphs`] for a model that is not a plain float model.
+    pub fn empty(model: &Model<'_>) -> Result<Self, Error> {
+        Ok(Self::blank(float_graph(model)?))
+    }
+
     /// The range of a tensor; `None` where nothing was seen of it (constants, integers, tensors of another model).
     pub fn range(&self, tensor: TensorId) -> Option<Bounds> {
         self.tensors.get(tensor.index())?.observer.bounds()

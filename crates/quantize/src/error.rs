@@ -2,6 +2,8 @@
 
 use burnlite_tflite::{Activation, ElementType};
 
+use crate::{FloatOperator, IoType, Scheme};
+
 /// Why a model cannot be calibrated or quantized.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -130,15 +132,31 @@ pub enum Error {
         count: usize,
     },
 
-    /// An operator cannot be quantized.
-    #[error("operator {index} ({name}) cannot be quantized: {fault}")]
-    Operator {
+    /// Operators would stay float, where [every one had to be integer](crate::Quantizer::integer_only).
+    #[error("{} of the model's operators cannot be integer: {}", operators.len(), listed(operators))]
+    NotIntegerOnly {
+        /// All of them, with the reasons.
+        operators: Vec<FloatOperator>,
+    },
+
+    /// Inputs or outputs were to have a type that no kernel converts to the scheme's activations.
+    #[error("inputs and outputs of {scheme} cannot be {io_type:?}")]
+    IoType {
+        /// The scheme.
+        scheme: Scheme,
+        /// What was asked for.
+        io_type: IoType,
+    },
+
+    /// Bias correction was asked for, but the calibration has no means of a layer's input.
+    #[error(
+        "operator {index} ({name}): bias correction needs the means of its input: calibrate with samples"
+    )]
+    NoInputMeans {
         /// The operator's index in its graph.
         index: usize,
         /// Its kind.
         name: String,
-        /// Why not.
-        fault: OperatorFault,
     },
 
     /// Calibration saw no values of an activation.
@@ -181,13 +199,21 @@ fn quoted(name: &Option<String>) -> String {
     name.as_ref().map_or_else(|| "missing".into(), |name| format!("'{name}'"))
 }
 
-/// Why an operator cannot be quantized.
+fn listed(operators: &[FloatOperator]) -> String {
+    operators.iter().map(FloatOperator::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// Why an operator has to stay float.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OperatorFault {
-    /// There is no rule for this kind of operator.
-    #[error("there is no rule for this operator")]
+    /// No integer kernel computes this kind of operator.
+    #[error("no integer kernel computes it")]
     NoRule,
+
+    /// The kernels that compute this kind of operator take other integers.
+    #[error("no kernel computes it on {0}")]
+    NoKernel(ElementType),
 
     /// A fused activation that integer kernels do not apply.
     #[error("integer kernels do not apply the fused activation {0:?}")]
@@ -217,12 +243,6 @@ pub enum OperatorFault {
         /// The operand's name.
         tensor: String,
     },
-
-    /// Bias correction was asked for, but the calibration has no means of the layer's input.
-    #[error(
-        "bias correction needs the means of its input: calibrate with samples (and, for a convolution, with the input's shape in the file)"
-    )]
-    NoInputMeans,
 
     /// Weights are not stored as rows of one output each.
     #[error("the weights '{tensor}' of shape {shape:?} are stored in an order that has no output channels")]

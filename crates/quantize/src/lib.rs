@@ -1,4 +1,4 @@
-//! Quantizes float `.tflite` models: from floats to 16x8 (16-bit activations, 8-bit weights) or to int8.
+//! Quantizes float `.tflite` models: to 16x8 (16-bit activations, 8-bit weights), to int8, or their weights alone.
 //!
 //! [`Calibration`] runs the float model on samples and takes note of the range of each activation; [`Quantizer`] rewrites
 //! the model to integers with them. The model may come from anywhere: it is a plain `burnlite_tflite::Model` before and
@@ -32,13 +32,21 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Operators
+//! Every operator that has an integer kernel becomes integer; values are rescaled by QUANTIZE operators where an operator
+//! wants one scale for all that it moves. In 16x8, NEG, SQUARE, SQUARED_DIFFERENCE and HARD_SWISH are written as products
+//! and sums first. What is left stays float between DEQUANTIZE and QUANTIZE operators:
+//! [`Report::float_operators`] says which and why, and [`Quantizer::integer_only`] makes that an error.
+//!
 //! # Numbers
-//! With the same ranges every scale, zero point and integer is TensorFlow 2.21's, bit for bit. Two cases differ, because
-//! there TensorFlow's file is wrong:
+//! With the same ranges every scale, zero point and integer of [`Compat::TensorFlow`] is TensorFlow 2.21's, bit for bit.
+//! These cases differ, because there TensorFlow's file is wrong, or because there is no rule here yet:
 //! - an activation that was zero in every sample (below 1e-30): TensorFlow gives it a scale of nearly 0, which makes the
 //!   next layer's scales infinite in 16x8, and which LiteRT refuses in int8; here it gets the range from -1 to 1.
 //! - 16x8, a bias that several layers share: TensorFlow writes it once, with the scale of the first layer; here each
 //!   layer gets its own.
+//! - int8 recurrent layers (UNIDIRECTIONAL_SEQUENCE_LSTM, SVDF) stay float.
+//! - operators that TensorFlow leaves float although kernels compute them (ELU in int8) become integer.
 //!
 //! A channel of zeros keeps TensorFlow's scale of 0 in 16x8: the runtimes multiply with 0, which is right.
 //!
@@ -50,13 +58,15 @@
 
 mod calibrate;
 mod error;
+mod lower;
 mod parameters;
 mod report;
 mod rewrite;
 mod rules;
+mod scales;
 mod scheme;
 
 pub use calibrate::{Bounds, Calibration};
 pub use error::{Error, OperatorFault};
-pub use report::{FloatReason, KeptFloat, QuantizedTensor, Remark, Report, Role};
-pub use scheme::{IoType, Quantizer, Scheme};
+pub use report::{FloatOperator, FloatReason, KeptFloat, QuantizedTensor, Remark, Report, Role};
+pub use scheme::{Compat, IoType, Quantizer, Scheme};

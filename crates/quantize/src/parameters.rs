@@ -5,16 +5,21 @@
 //! cuts to float32 at given places. All results here are made of single float operations in a fixed order, so they are
 //! the same on every machine. "Rounded" means to the nearest integer, ties away from zero (`f32::round`).
 
+mod best_int16x8;
 mod bias_correction;
 mod tensorflow_int16x8;
 mod tensorflow_int8;
+mod weights_only;
 
 pub(crate) use bias_correction::corrected_bias;
+pub(crate) use weights_only::{dynamic_range_weights, half};
 
+use best_int16x8::BestInt16x8;
 use tensorflow_int8::TensorFlowInt8;
 use tensorflow_int16x8::TensorFlowInt16x8;
 
-use crate::{Bounds, Scheme};
+use crate::rules::FixedRange;
+use crate::{Bounds, Compat, Quantizer, Scheme};
 
 /// Weights take the integers from -127 to 127, so that their negatives fit.
 const WEIGHT_LIMIT: f32 = 127.0;
@@ -24,8 +29,14 @@ pub(crate) trait Arithmetic {
     /// Scale and zero point of an activation with the given range.
     fn activation(&self, range: Bounds) -> Parameters;
 
-    /// Scale and zero point of results from 0 to 1 (SOFTMAX), which the kernels fix.
-    fn unit_interval(&self) -> Parameters;
+    /// Scale and zero point of results whose range the kernels fix.
+    fn fixed(&self, range: FixedRange) -> Parameters;
+
+    /// Scale and zero point of a constant operand with the given range, 0 included.
+    fn constant(&self, range: Bounds) -> Parameters;
+
+    /// The integers of a constant operand.
+    fn integers(&self, values: &[f32], parameters: Parameters) -> ActivationValues;
 
     /// The weights of a layer whose activation has the given scale, chosen so that the bias fits; as many bias values as
     /// channels.
@@ -35,13 +46,23 @@ pub(crate) trait Arithmetic {
     fn bias(&self, bias: &[f32], scale: &[f32]) -> BiasValues;
 }
 
-/// The arithmetic of a scheme: TensorFlow's.
-pub(crate) fn arithmetic(scheme: Scheme) -> &'static dyn Arithmetic {
-    match scheme {
-        Scheme::Int16x8 => &TensorFlowInt16x8,
-        Scheme::Int8 => &TensorFlowInt8,
+/// The arithmetic that was asked for.
+pub(crate) fn arithmetic(quantizer: &Quantizer) -> Box<dyn Arithmetic> {
+    match (quantizer.scheme, quantizer.compat) {
+        (Scheme::Int16x8, Compat::TensorFlow) => Box::new(TensorFlowInt16x8),
+        (Scheme::Int16x8, Compat::Best) => Box::new(BestInt16x8 {
+            headroom: quantizer.headroom,
+            bias_limit: if quantizer.int32_bias { HALF_OF_INT32 } else { HALF_OF_INT40 },
+        }),
+        // Of the weights-only schemes nothing else is quantized, by functions of their own.
+        (Scheme::Int8 | Scheme::DynamicRange | Scheme::Float16, _) => Box::new(TensorFlowInt8),
     }
 }
+
+/// Biases leave accumulators as much room as they take.
+const HALF_OF_INT32: f64 = 1_073_741_824.0;
+/// Accelerators take 40 bits.
+const HALF_OF_INT40: f64 = 274_877_906_944.0;
 
 /// How the integers of an activation stand for real numbers: `scale * (integer - zero_point)`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -62,11 +83,32 @@ pub(crate) struct Weights {
     pub(crate) widened: usize,
 }
 
+/// The values of a constant operand in the type of activations.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum ActivationValues {
+    Int8(Vec<i8>),
+    Int16(Vec<i16>),
+}
+
 /// The values of a bias in the type in which they are written.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum BiasValues {
     Int32(Vec<i32>),
     Int64(Vec<i64>),
+}
+
+impl BiasValues {
+    /// The same in 32 bits, as near as those allow.
+    pub(crate) fn narrow(self) -> Self {
+        match self {
+            Self::Int64(values) => {
+                let limit = i64::from(i32::MAX);
+                // Exact: an integer within the limits.
+                Self::Int32(values.into_iter().map(|value| value.clamp(-limit, limit) as i32).collect())
+            }
+            Self::Int32(_) => self,
+        }
+    }
 }
 
 /// Weights, seen as slices along the dimension that counts the channels.
@@ -83,6 +125,11 @@ impl<'v> Channels<'v> {
     pub(crate) fn new(values: &'v [f32], shape: &[usize], dimension: usize) -> Option<Self> {
         let count = *shape.get(dimension)?;
         Some(Self { values, count, stride: shape[dimension + 1..].iter().product() })
+    }
+
+    /// The values as a single channel.
+    pub(crate) const fn whole(values: &'v [f32]) -> Self {
+        Self { values, count: 1, stride: values.len() }
     }
 
     /// Number of channels.

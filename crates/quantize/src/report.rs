@@ -4,7 +4,7 @@ use core::fmt;
 
 use burnlite_tflite::{ElementType, Tensor};
 
-use crate::Scheme;
+use crate::{OperatorFault, Scheme};
 
 /// What was done to a model. [`Display`](fmt::Display) gives a text of one line per fact.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,8 +20,10 @@ pub struct Report {
     pub tensors: Vec<QuantizedTensor>,
     /// Number of layers whose bias makes up for the rounding of the weights.
     pub corrected_biases: usize,
-    /// The tensors that stayed float.
+    /// The inputs and outputs that stayed float.
     pub kept_float: Vec<KeptFloat>,
+    /// The operators that stayed float, between DEQUANTIZE and QUANTIZE operators.
+    pub float_operators: Vec<FloatOperator>,
     /// What to look at if results are not as expected.
     pub remarks: Vec<Remark>,
 }
@@ -50,6 +52,8 @@ pub enum Role {
     Weights,
     /// Constant bias of a layer.
     Bias,
+    /// Any other constant operand.
+    Constant,
 }
 
 /// A tensor that stayed float.
@@ -70,6 +74,18 @@ pub enum FloatReason {
     Input,
     /// It is an output of the model, which was to be float.
     Output,
+}
+
+/// An operator that stayed float.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct FloatOperator {
+    /// Its index in the float model.
+    pub index: usize,
+    /// Its kind.
+    pub name: String,
+    /// Why.
+    pub reason: OperatorFault,
 }
 
 /// Something that is right but may surprise.
@@ -95,6 +111,12 @@ pub enum Remark {
         /// The name of the layer's weights.
         weights: String,
     },
+    /// Bias correction was asked for, but calibration does not see what the weights of a layer meet: it is a transposed
+    /// convolution, or its input's shape is not the one in the file.
+    NoMeans {
+        /// The name of the layer's weights.
+        weights: String,
+    },
 }
 
 impl Report {
@@ -106,6 +128,7 @@ impl Report {
             tensors: Vec::new(),
             corrected_biases: 0,
             kept_float: Vec::new(),
+            float_operators: Vec::new(),
             remarks: Vec::new(),
         }
     }
@@ -148,6 +171,9 @@ impl fmt::Display for Report {
             writeln!(formatter, "the biases of {count} layers make up for the rounding of their weights")?;
         }
         self.kept_float.iter().try_for_each(|tensor| writeln!(formatter, "{tensor}"))?;
+        self.float_operators
+            .iter()
+            .try_for_each(|operator| writeln!(formatter, "stays float32: {operator}"))?;
         self.remarks.iter().try_for_each(|remark| writeln!(formatter, "{remark}"))
     }
 }
@@ -162,6 +188,12 @@ impl fmt::Display for KeptFloat {
     }
 }
 
+impl fmt::Display for FloatOperator {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "operator {} ({}): {}", self.index, self.name, self.reason)
+    }
+}
+
 impl fmt::Display for Remark {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -172,6 +204,12 @@ impl fmt::Display for Remark {
                 formatter,
                 "'{tensor}': the weights of {channels} of {of} channels are coarser, so that large biases fit"
             ),
+            Self::NoMeans { weights } => {
+                write!(
+                    formatter,
+                    "'{weights}': the rounding stays uncorrected, for the weights' input is not seen"
+                )
+            }
             Self::NoBias { weights } => {
                 write!(formatter, "'{weights}': the rounding stays uncorrected, for the layer has no bias")
             }

@@ -1,47 +1,42 @@
 //! From a float graph to an integer graph.
 
 mod boundary;
+mod constants;
 mod layer;
+mod weights_only;
 
-use burnlite_tflite::{ElementType, Graph, Metadata, Model, Operator, Quantization, Tensor, TensorId};
+use std::collections::BTreeMap;
+
+use burnlite_tflite::{
+    ElementType, Graph, Metadata, Model, Op, Operator, Quantization, Signature, Tensor, TensorId,
+};
 
 use crate::calibrate::{first_not_finite, float_graph};
-use crate::parameters::{Arithmetic, Parameters, arithmetic};
+use crate::lower::{Lowered, lower};
+use crate::parameters::{Parameters, arithmetic};
 use crate::report::constant_bytes;
-use crate::rules::{ResultScale, Rule, fused_activation, is_clamp, rule};
-use crate::{Bounds, Calibration, Error, OperatorFault, Quantizer, Remark, Report, Role};
+use crate::rules::{Rule, coefficients, is_real, real_results, reals, rule_of};
+use crate::scales::{NO_MAGNITUDE, Scales, Source};
+use crate::{Calibration, Error, FloatOperator, IoType, Quantizer, Remark, Report, Role, Scheme};
 
 /// Metadata that speaks of the operators of the float model.
 const MIN_RUNTIME_VERSION: &str = "min_runtime_version";
-
-/// An activation below this magnitude counts as always zero. (TensorFlow's calibration leaves 1.2e-38 as the maximum of a
-/// tensor that was never positive.)
-const NO_MAGNITUDE: f32 = 1e-30;
-
-/// The range of an activation that was always zero.
-///
-/// Any scale represents zero. This one is neither so small that a runtime's multiplier overflows nor so large that the
-/// next layer's bias loses its digits.
-const BLANK_RANGE: Bounds = Bounds { min: -1.0, max: 1.0 };
 
 pub(crate) fn quantize<'a>(
     quantizer: &Quantizer,
     model: &Model<'a>,
     calibration: &Calibration,
 ) -> Result<(Model<'a>, Report), Error> {
-    let source = float_graph(model)?;
-    calibration.check_graph(source)?;
-    let mut rewriter = Rewriter::new(quantizer, source, calibration);
-    for &id in &source.inputs {
-        if rewriter.is_float(id) {
-            rewriter.activation(id)?;
-        }
-    }
-    for index in 0..source.operators.len() {
-        rewriter.operator(index)?;
-    }
-    let signatures = rewriter.boundary(&model.signatures);
-    let (graph, report) = rewriter.finish()?;
+    let graph = float_graph(model)?;
+    quantizer.check_io_types()?;
+    calibration.check_graph(graph)?;
+    let same = |(graph, report)| (graph, model.signatures.clone(), report);
+    let (graph, signatures, report) = match quantizer.scheme {
+        Scheme::Int16x8 | Scheme::Int8 => integers(quantizer, model, graph, calibration)?,
+        Scheme::DynamicRange => same(weights_only::dynamic_range(graph)?),
+        Scheme::Float16 => same(weights_only::float16(graph)?),
+    };
+    let graph = without_ranges(graph)?;
     let keep = |entry: &&Metadata<'a>| entry.name != MIN_RUNTIME_VERSION;
     let model = Model {
         description: model.description.clone(),
@@ -53,16 +48,42 @@ pub(crate) fn quantize<'a>(
     Ok((model, report))
 }
 
+/// The graph with integer activations.
+fn integers<'a>(
+    quantizer: &Quantizer,
+    model: &Model<'a>,
+    graph: &Graph<'a>,
+    calibration: &Calibration,
+) -> Result<(Graph<'a>, Vec<Signature>, Report), Error> {
+    let Lowered { graph, origins, ranges } = lower(quantizer, graph, calibration);
+    let graph = graph.as_ref();
+    let rules: Vec<_> = graph.operators.iter().map(|operator| rule_of(graph, operator, quantizer)).collect();
+    let arithmetic = arithmetic(quantizer);
+    let source = Source {
+        graph,
+        rules: &rules,
+        calibration,
+        more_ranges: &ranges,
+        origins: &origins,
+        arithmetic: arithmetic.as_ref(),
+    };
+    Rewriter::new(quantizer, source)?.rewrite(&model.signatures)
+}
+
 /// The graph under construction: a copy of the float graph, in which tensor after tensor becomes integer. Tensors keep
 /// their indices; new ones come behind.
 struct Rewriter<'s, 'a> {
     quantizer: &'s Quantizer,
-    arithmetic: &'static dyn Arithmetic,
-    calibration: &'s Calibration,
-    source: &'s Graph<'a>,
+    source: Source<'s, 'a>,
+    scales: Scales,
     graph: Graph<'a>,
-    /// The parameters of every activation that was reached, by tensor.
-    parameters: Vec<Option<Parameters>>,
+    /// The float tensors that stand beside integer ones.
+    twins: BTreeMap<TensorId, TensorId>,
+    /// The tensors that the caller sets and reads, where they are not those of the float model.
+    inputs: BTreeMap<TensorId, TensorId>,
+    outputs: BTreeMap<TensorId, TensorId>,
+    /// Tensors that were rescaled, with what they have become.
+    rescaled: Vec<(TensorId, Parameters, TensorId)>,
     /// Constants that were quantized, with the float tensors they come from: a constant with several users may need
     /// other integers for each.
     constants: Vec<(TensorId, TensorId)>,
@@ -70,135 +91,189 @@ struct Rewriter<'s, 'a> {
 }
 
 impl<'s, 'a> Rewriter<'s, 'a> {
-    fn new(quantizer: &'s Quantizer, source: &'s Graph<'a>, calibration: &'s Calibration) -> Self {
-        Self {
-            quantizer,
-            arithmetic: arithmetic(quantizer.scheme),
-            calibration,
-            source,
-            graph: source.clone(),
-            parameters: vec![None; source.tensors.len()],
-            constants: Vec::new(),
-            report: Report::new(quantizer.scheme, &source.tensors),
+    fn new(quantizer: &'s Quantizer, source: Source<'s, 'a>) -> Result<Self, Error> {
+        let graph = Graph { operators: Vec::new(), ..source.graph.clone() };
+        let mut report = Report::new(quantizer.scheme, &source.graph.tensors);
+        for (index, (operator, rule)) in source.graph.operators.iter().zip(source.rules).enumerate() {
+            if let Err(reason) = rule {
+                let (index, name) = (source.origins[index], operator.op.name().to_string());
+                report.float_operators.push(FloatOperator { index, name, reason: reason.clone() });
+            }
         }
+        if quantizer.integer_only && !report.float_operators.is_empty() {
+            return Err(Error::NotIntegerOnly { operators: report.float_operators });
+        }
+        let scales = source.scales(quantizer.scheme)?;
+        let (twins, inputs, outputs) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let (rescaled, constants) = (Vec::new(), Vec::new());
+        Ok(Self { quantizer, source, scales, graph, twins, inputs, outputs, rescaled, constants, report })
     }
 
-    fn operator(&mut self, index: usize) -> Result<(), Error> {
-        let operator = &self.source.operators[index];
-        let result = self.apply_rule(index, operator);
-        result.map_err(|error| match error {
-            Fault::Operator(fault) => Error::Operator { index, name: operator.op.name().to_string(), fault },
-            Fault::Other(error) => error,
-        })
+    fn rewrite(mut self, signatures: &[Signature]) -> Result<(Graph<'a>, Vec<Signature>, Report), Error> {
+        self.become_integer()?;
+        self.boundary_inputs();
+        for (index, operator) in self.source.graph.operators.iter().enumerate() {
+            match &self.source.rules[index] {
+                Ok(Rule::Passthrough) => self.graph.operators.push(operator.clone()),
+                Ok(rule) => self.integer_operator(index, operator, *rule)?,
+                Err(_) => self.float_operator(operator),
+            }
+        }
+        self.boundary_outputs();
+        let signatures = self.boundary(signatures);
+        self.report.constant_bytes_after = constant_bytes(&self.graph.tensors);
+        Ok((self.graph, signatures, self.report))
     }
 
-    fn apply_rule(&mut self, index: usize, operator: &Operator) -> Result<(), Fault> {
-        let rule = match rule(&operator.op) {
-            Some(rule) => rule,
-            // Integers only: nothing to quantize.
-            None if !self.touches_floats(operator) => return Ok(()),
-            None => return Err(OperatorFault::NoRule.into()),
-        };
-        let activation = fused_activation(&operator.op);
-        if !is_clamp(activation) {
-            return Err(OperatorFault::FusedActivation(activation).into());
-        }
-        match rule {
-            Rule::Passthrough => Ok(()),
-            Rule::Activation(scale) => self.results(operator, scale),
-            Rule::Weighted(operands) => self.layer(index, operator, operands),
-        }
-    }
-
-    /// Makes the results of an operator on one activation integer.
-    fn results(&mut self, operator: &Operator, scale: ResultScale) -> Result<(), Fault> {
-        if !self.touches_floats(operator) {
-            return Ok(());
-        }
-        let input = self.input_parameters(operator, 0)?;
-        for &output in &operator.outputs {
-            match scale {
-                ResultScale::Own => self.activation(output)?,
-                ResultScale::SameAsInput => self.set_activation(output, input),
-                ResultScale::UnitInterval => self.set_activation(output, self.arithmetic.unit_interval()),
-            };
+    /// Gives every activation that an integer operator touches its integers.
+    fn become_integer(&mut self) -> Result<(), Error> {
+        let graph = self.source.graph;
+        let has_integers = |io_type, ids: &'s [TensorId]| if io_type == IoType::Float32 { &[] } else { ids };
+        let inputs = has_integers(self.quantizer.input_type, &graph.inputs);
+        let outputs = has_integers(self.quantizer.output_type, &graph.outputs);
+        let operators = graph.operators.iter().zip(self.source.rules);
+        let integer = operators.filter(|(_, rule)| matches!(rule, Ok(rule) if *rule != Rule::Passthrough));
+        let touched = integer.flat_map(|(operator, _)| {
+            reals(graph, operator).chain(real_results(graph, operator)).map(|(_, id)| id)
+        });
+        for id in inputs.iter().copied().chain(touched).chain(outputs.iter().copied()) {
+            let is_activation = is_real(graph, id) && self.tensor(id).data.is_none();
+            if is_activation && !self.is_integer(id) {
+                self.set_activation(id)?;
+            }
         }
         Ok(())
     }
 
-    /// Makes an activation integer with the scale of its own range.
-    fn activation(&mut self, id: TensorId) -> Result<(), Error> {
-        let name = || self.tensor(id).name.clone();
-        let range = self.calibration.range(id).ok_or_else(|| Error::NoRange { tensor: name() })?;
-        if range.magnitude() < NO_MAGNITUDE {
+    fn set_activation(&mut self, id: TensorId) -> Result<(), Error> {
+        let name = || self.source.graph.tensors[id.index()].name.clone();
+        let parameters = self.scales.tensors[id.index()].map_or_else(|| self.source.own(id), Ok)?;
+        let is_zero = self.source.range(id).is_some_and(|range| range.magnitude() < NO_MAGNITUDE);
+        if is_zero {
             self.report.remarks.push(Remark::AlwaysZero { tensor: name() });
-            self.set_activation(id, self.arithmetic.activation(BLANK_RANGE));
-        } else {
-            self.set_activation(id, self.arithmetic.activation(range));
         }
+        let quantized = self.activation_like(id, parameters);
+        self.report.add(Role::Activation, &quantized);
+        self.graph.tensors[id.index()] = quantized;
         Ok(())
     }
 
-    fn set_activation(&mut self, id: TensorId, parameters: Parameters) {
-        self.parameters[id.index()] = Some(parameters);
-        let tensor = &mut self.graph.tensors[id.index()];
-        tensor.element_type = self.quantizer.scheme.activation_type();
-        tensor.quantization = Some(Quantization::per_tensor(parameters.scale, parameters.zero_point));
-        tensor.range = None;
-        self.report.add(Role::Activation, tensor);
+    /// A tensor with the name and the shape of a float activation, and the given parameters.
+    fn activation_like(&self, id: TensorId, parameters: Parameters) -> Tensor<'a> {
+        Tensor {
+            element_type: self.quantizer.scheme.activation_type(),
+            quantization: Some(Quantization::per_tensor(parameters.scale, parameters.zero_point)),
+            range: None,
+            ..self.tensor(id).clone()
+        }
     }
 
-    /// The parameters of an operand that is an activation.
-    fn input_parameters(&self, operator: &Operator, operand: usize) -> Result<Parameters, Fault> {
-        let id = required(operator, operand)?;
-        let tensor = self.tensor(id);
-        if tensor.data.is_some() {
-            return Err(OperatorFault::ConstantActivation { operand, tensor: tensor.name.clone() }.into());
+    /// Puts an integer operator into the graph, with the rescaling that its operands and results need.
+    fn integer_operator(&mut self, index: usize, operator: &Operator, rule: Rule) -> Result<(), Error> {
+        let mut rewritten = operator.clone();
+        if self.quantizer.scheme == Scheme::Int16x8 {
+            say_what_is_computed(&mut rewritten.op, self.quantizer.bias_type());
         }
-        let parameters = self.parameters[id.index()];
-        parameters.ok_or_else(|| Error::NoRange { tensor: tensor.name.clone() }.into())
+        if let Rule::Weighted(operands) = rule {
+            self.layer(index, operator, operands, &mut rewritten)?;
+        } else {
+            for (position, id) in reals(self.source.graph, operator) {
+                rewritten.inputs[position] = Some(match coefficients(&operator.op) == Some(position) {
+                    true => self.coefficients(id)?,
+                    false => self.operand((index, position), id)?,
+                });
+            }
+        }
+        let mut after = Vec::new();
+        for (position, id) in real_results(self.source.graph, operator) {
+            if let Some(&parameters) = self.scales.results.get(&(index, position)) {
+                let written = self.add_activation(id, parameters);
+                rewritten.outputs[position] = written;
+                after.push(Operator::new(Op::Quantize, [written], [id]));
+            }
+        }
+        self.graph.operators.push(rewritten);
+        self.graph.operators.append(&mut after);
+        Ok(())
+    }
+
+    /// The tensor that an integer operator reads as an operand.
+    fn operand(&mut self, place: (usize, usize), id: TensorId) -> Result<TensorId, Error> {
+        let wanted = self.scales.operands.get(&place).copied();
+        if self.tensor(id).data.is_some() {
+            let parameters = wanted.map_or_else(|| self.source.constant(id), Ok)?;
+            return self.constant_operand(id, parameters);
+        }
+        let Some(parameters) = wanted else { return Ok(id) };
+        let found = self.rescaled.iter().find(|(source, to, _)| *source == id && *to == parameters);
+        if let Some(&(_, _, rescaled)) = found {
+            return Ok(rescaled);
+        }
+        let rescaled = self.add_activation(id, parameters);
+        self.graph.operators.push(Operator::new(Op::Quantize, [id], [rescaled]));
+        self.rescaled.push((id, parameters, rescaled));
+        Ok(rescaled)
+    }
+
+    /// Adds a tensor for another version of an activation.
+    fn add_activation(&mut self, id: TensorId, parameters: Parameters) -> TensorId {
+        let mut tensor = self.activation_like(id, parameters);
+        tensor.name = format!("{}_rescaled_{}", tensor.name, self.graph.tensors.len());
+        self.graph.add_tensor(tensor)
+    }
+
+    /// Puts a float operator into the graph, with the DEQUANTIZE and QUANTIZE operators around it.
+    fn float_operator(&mut self, operator: &Operator) {
+        let mut rewritten = operator.clone();
+        for (position, id) in reals(self.source.graph, operator) {
+            rewritten.inputs[position] = Some(self.float_version(id));
+        }
+        let mut after = Vec::new();
+        for (position, id) in real_results(self.source.graph, operator) {
+            if self.is_integer(id) {
+                let twin = self.add_twin(id);
+                rewritten.outputs[position] = twin;
+                after.push(Operator::new(Op::Quantize, [twin], [id]));
+            }
+        }
+        self.graph.operators.push(rewritten);
+        self.graph.operators.append(&mut after);
     }
 
     /// The tensor as it is in the float model.
     fn tensor(&self, id: TensorId) -> &'s Tensor<'a> {
-        &self.source.tensors[id.index()]
+        &self.source.graph.tensors[id.index()]
     }
 
-    fn is_float(&self, id: TensorId) -> bool {
-        self.tensor(id).element_type == ElementType::Float32
+    /// Whether an activation of the float model has become integer.
+    fn is_integer(&self, id: TensorId) -> bool {
+        self.tensor(id).data.is_none()
+            && self.tensor(id).element_type == ElementType::Float32
+            && self.graph.tensors[id.index()].element_type != ElementType::Float32
     }
+}
 
-    fn touches_floats(&self, operator: &Operator) -> bool {
-        operator.inputs.iter().flatten().chain(&operator.outputs).any(|&id| self.is_float(id))
-    }
-
-    /// The finished graph. No scale in it is infinite or NaN.
-    fn finish(mut self) -> Result<(Graph<'a>, Report), Error> {
-        for tensor in &self.graph.tensors {
-            if let Some(quantization) = &tensor.quantization {
-                check_scales(&tensor.name, &quantization.scale)?;
-            }
+/// The finished graph, without the ranges that a calibration left in it. No scale is infinite or NaN.
+fn without_ranges(mut graph: Graph<'_>) -> Result<Graph<'_>, Error> {
+    for tensor in &mut graph.tensors {
+        tensor.range = None;
+        if let Some(quantization) = &tensor.quantization {
+            check_scales(&tensor.name, &quantization.scale)?;
         }
-        self.report.constant_bytes_after = constant_bytes(&self.graph.tensors);
-        Ok((self.graph, self.report))
     }
+    Ok(graph)
 }
 
-/// Why a rule cannot be applied: the operator's index and name are added where they are known.
-enum Fault {
-    Operator(OperatorFault),
-    Other(Error),
-}
-
-impl From<OperatorFault> for Fault {
-    fn from(fault: OperatorFault) -> Self {
-        Self::Operator(fault)
-    }
-}
-
-impl From<Error> for Fault {
-    fn from(error: Error) -> Self {
-        Self::Other(error)
+/// Writes into the options of a 16-bit operator what kernels go by: the type of biases and accumulators (also where there
+/// is no bias), and that scales are no powers of two.
+fn say_what_is_computed(op: &mut Op, bias_type: ElementType) {
+    match op {
+        Op::Conv2d(options) => options.quantized_bias_type = bias_type,
+        Op::FullyConnected(options) => options.quantized_bias_type = bias_type,
+        Op::TransposeConv(options) => options.quantized_bias_type = bias_type,
+        Op::Add(options) => options.pot_scale_int16 = false,
+        Op::Sub(options) => options.pot_scale_int16 = false,
+        _ => {}
     }
 }
 
@@ -207,9 +282,4 @@ fn check_scales(tensor: &str, scales: &[f32]) -> Result<(), Error> {
         Some((_, scale)) => Err(Error::Scale { tensor: tensor.into(), scale }),
         None => Ok(()),
     }
-}
-
-fn required(operator: &Operator, operand: usize) -> Result<TensorId, Fault> {
-    let id = operator.inputs.get(operand).copied().flatten();
-    id.ok_or_else(|| OperatorFault::MissingOperand { operand }.into())
 }

@@ -14,6 +14,11 @@ pub enum Scheme {
     Int16x8,
     /// 8-bit activations with a zero point, 8-bit weights per channel, 32-bit biases.
     Int8,
+    /// "Dynamic range": float activations, 8-bit weights per channel in layers of at least 1024 weights. Kernels quantize
+    /// the activations when they run. Needs no calibration.
+    DynamicRange,
+    /// Float activations, 16-bit floats as constants, which DEQUANTIZE operators widen. Needs no calibration.
+    Float16,
 }
 
 impl Scheme {
@@ -22,6 +27,7 @@ impl Scheme {
         match self {
             Self::Int16x8 => ElementType::Int16,
             Self::Int8 => ElementType::Int8,
+            Self::DynamicRange | Self::Float16 => ElementType::Float32,
         }
     }
 
@@ -30,6 +36,8 @@ impl Scheme {
         match self {
             Self::Int16x8 => ElementType::Int64,
             Self::Int8 => ElementType::Int32,
+            Self::DynamicRange => ElementType::Float32,
+            Self::Float16 => ElementType::Float16,
         }
     }
 }
@@ -39,8 +47,22 @@ impl fmt::Display for Scheme {
         formatter.write_str(match self {
             Self::Int16x8 => "16x8",
             Self::Int8 => "int8",
+            Self::DynamicRange => "dynamic range",
+            Self::Float16 => "float16",
         })
     }
+}
+
+/// Whose numbers a quantized model has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Compat {
+    /// TensorFlow 2.21's, bit for bit, where its files can run.
+    #[default]
+    TensorFlow,
+    /// Those with less error. 16x8: activations have [headroom](Quantizer::headroom), biases are exact and leave their
+    /// weights alone. Everywhere: sums have the scale of their own range; NEG and SQUARE become products.
+    Best,
 }
 
 /// The type in which the caller of a quantized model passes inputs or takes outputs.
@@ -52,12 +74,15 @@ pub enum IoType {
     Float32,
     /// The integers of the scheme's activations: the caller applies the tensor's scale and zero point.
     Integer,
+    /// Unsigned bytes, with int8 activations: QUANTIZE operators move the zero point by 128.
+    UInt8,
 }
 
 /// Turns a float model into an integer one.
 ///
-/// The numbers are those of TensorFlow 2.21's converter, bit for bit, when the ranges are the same; where it would
-/// write a file that cannot run, this crate says what it does instead (see the [crate's documentation](crate#numbers)).
+/// The numbers are those of TensorFlow 2.21's converter, bit for bit, when the ranges are the same, unless
+/// [better ones](Compat::Best) are asked for; where it would write a file that cannot run, this crate says what it does
+/// instead (see the [crate's documentation](crate#numbers)).
 ///
 /// ```no_run
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -73,18 +98,57 @@ pub enum IoType {
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Quantizer {
     pub(crate) scheme: Scheme,
+    pub(crate) compat: Compat,
+    pub(crate) headroom: f32,
     pub(crate) input_type: IoType,
     pub(crate) output_type: IoType,
     pub(crate) bias_correction: bool,
+    pub(crate) integer_only: bool,
+    pub(crate) per_channel_dense: bool,
+    pub(crate) int32_bias: bool,
 }
 
 impl Quantizer {
     /// A quantizer whose models have float inputs and outputs, and TensorFlow's numbers.
     pub const fn new(scheme: Scheme) -> Self {
-        Self { scheme, input_type: IoType::Float32, output_type: IoType::Float32, bias_correction: false }
+        Self {
+            scheme,
+            compat: Compat::TensorFlow,
+            headroom: 2.0,
+            input_type: IoType::Float32,
+            output_type: IoType::Float32,
+            bias_correction: false,
+            integer_only: false,
+            per_channel_dense: true,
+            int32_bias: false,
+        }
+    }
+
+    /// The same with the numbers of another tool, or with better ones.
+    ///
+    /// ```
+    /// use burnlite_quantize::{Compat, Quantizer, Scheme};
+    ///
+    /// let quantizer = Quantizer::new(Scheme::Int16x8).compat(Compat::Best);
+    /// ```
+    pub const fn compat(self, compat: Compat) -> Self {
+        Self { compat, ..self }
+    }
+
+    /// The same with another headroom: in 16x8 of [`Compat::Best`], the ranges of activations are so many times those that
+    /// calibration saw. 2 by default, which costs one bit of 16; values beyond a range are cut off, which costs more.
+    ///
+    /// ```
+    /// use burnlite_quantize::{Compat, Quantizer, Scheme};
+    ///
+    /// // Calibrated with every sample that there is: nothing lies beyond.
+    /// let quantizer = Quantizer::new(Scheme::Int16x8).compat(Compat::Best).headroom(1.0);
+    /// ```
+    pub const fn headroom(self, headroom: f32) -> Self {
+        Self { headroom, ..self }
     }
 
     /// The same with inputs of the given type.
@@ -108,6 +172,78 @@ impl Quantizer {
         Self { bias_correction, ..self }
     }
 
+    /// The same with or without the demand that every operator on real numbers be integer.
+    ///
+    /// Without it, which is the default, operators that no integer kernel computes stay float between DEQUANTIZE and
+    /// QUANTIZE operators, and the report says why. Inputs and outputs have the types that were asked for in any case.
+    ///
+    /// ```
+    /// # use burnlite_tflite::{ElementType, Graph, Model, Op, Operator, Tensor};
+    /// use burnlite_quantize::{Calibration, Error, Quantizer, Scheme};
+    ///
+    /// # let mut graph = Graph::default();
+    /// # let x = graph.add_tensor(Tensor::new("x", ElementType::Float32, [1, 2]));
+    /// # let y = graph.add_tensor(Tensor::new("y", ElementType::Float32, [1, 2]));
+    /// # graph.operators.push(Operator::new(Op::Sin, [x], [y]));
+    /// # graph.inputs.push(x);
+    /// # graph.outputs.push(y);
+    /// # let model = Model::new(graph);
+    /// // A model of a single SIN.
+    /// let calibration = Calibration::run(&model, [[[0.5, -1.0]]], |_| ())?;
+    /// let quantizer = Quantizer::new(Scheme::Int8);
+    /// let (_, report) = quantizer.quantize(&model, &calibration)?;
+    /// assert_eq!(report.float_operators[0].name, "SIN");
+    ///
+    /// let refused = quantizer.integer_only(true).quantize(&model, &calibration);
+    /// assert!(matches!(refused, Err(Error::NotIntegerOnly { operators }) if operators.len() == 1));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub const fn integer_only(self, integer_only: bool) -> Self {
+        Self { integer_only, ..self }
+    }
+
+    /// The same with or without a scale for each output of dense layers (FULLY_CONNECTED). With, which is the default, they
+    /// are more exact; some accelerators want one scale for all. Convolutions keep theirs.
+    ///
+    /// ```
+    /// use burnlite_quantize::{Quantizer, Scheme};
+    ///
+    /// let quantizer = Quantizer::new(Scheme::Int16x8).per_channel_dense(false);
+    /// ```
+    pub const fn per_channel_dense(self, per_channel_dense: bool) -> Self {
+        Self { per_channel_dense, ..self }
+    }
+
+    /// The same with the biases of 16x8 in 32 bits instead of 64, and accumulators alike (`quantized_bias_type`). Biases
+    /// of int8 have 32 bits anyway.
+    ///
+    /// ```
+    /// use burnlite_quantize::{Quantizer, Scheme};
+    ///
+    /// let quantizer = Quantizer::new(Scheme::Int16x8).int32_bias(true);
+    /// ```
+    pub const fn int32_bias(self, int32_bias: bool) -> Self {
+        Self { int32_bias, ..self }
+    }
+
+    pub(crate) const fn bias_type(&self) -> ElementType {
+        if self.int32_bias { ElementType::Int32 } else { self.scheme.bias_type() }
+    }
+
+    /// Checks that kernels convert inputs and outputs to the activations.
+    pub(crate) fn check_io_types(&self) -> Result<(), Error> {
+        let fits = |io_type| {
+            matches!(
+                (self.scheme, io_type),
+                (_, IoType::Float32) | (Scheme::Int8, _) | (Scheme::Int16x8, IoType::Integer)
+            )
+        };
+        match [self.input_type, self.output_type].into_iter().find(|&io_type| !fits(io_type)) {
+            Some(io_type) => Err(Error::IoType { scheme: self.scheme, io_type }),
+            None => Ok(()),
+        }
+    }
+
     /// The quantized model, and what was done.
     ///
     /// Names, shapes (free extents too), signatures and metadata stay; a float input or output keeps its name, and its
@@ -116,8 +252,8 @@ impl Quantizer {
     ///
     /// # Errors
     /// [`Error::AlreadyQuantized`], [`Error::SeveralGraphs`] for a model that is not a plain float model;
-    /// [`Error::Operator`] for the first operator that has no rule or stands in a form that integers cannot express, or
-    /// of whose input bias correction misses the means (of ranges alone there are none); [`Error::OtherModel`],
+    /// [`Error::NotIntegerOnly`] where operators would stay float against the demand; [`Error::NoInputMeans`] where bias
+    /// correction misses the means of a layer's input (of ranges alone there are none); [`Error::OtherModel`],
     /// [`Error::OtherLayer`] for a calibration of another model; [`Error::NoRange`] for an activation it did not see;
     /// [`Error::ConstantNotFinite`] for NaN or infinity among the weights; [`Error::Scale`] where a scale would leave
     /// the range of float32.

@@ -101,13 +101,41 @@ fn only_plain_float_models_are_taken() {
 }
 
 #[test]
-fn operators_without_a_rule_are_named() {
+fn operators_without_a_rule_stay_float() {
     let model = changed(|graph| {
+        let z = graph.add_tensor(Tensor::new("z", ElementType::Float32, [1, 2]));
         let softplus = Op::Unsupported { code: 999, name: "SOFTPLUS".into() };
-        graph.operators.push(Operator::new(softplus, graph.outputs.clone(), graph.inputs.clone()));
+        graph.operators.push(Operator::new(softplus, graph.outputs.clone(), [z]));
+        graph.outputs = vec![z];
     });
-    let expected = "operator 1 (SOFTPLUS) cannot be quantized: there is no rule for this operator";
-    assert_eq!(error(&model), expected);
+    let calibration = Calibration::from_model(&model).unwrap();
+    let (quantized, report) = Quantizer::new(Scheme::Int8).quantize(&model, &calibration).unwrap();
+    assert_eq!(report.float_operators[0].to_string(), "operator 1 (SOFTPLUS): no integer kernel computes it");
+    let graph = quantized.main().unwrap();
+    let names: Vec<_> = graph.operators.iter().map(|operator| operator.op.name()).collect();
+    assert_eq!(names, ["QUANTIZE", "FULLY_CONNECTED", "DEQUANTIZE", "SOFTPLUS"]);
+    assert_eq!(graph.tensors[graph.outputs[0].index()].element_type, ElementType::Float32);
+}
+
+#[test]
+fn a_demand_for_integers_names_every_operator_that_stays_float() {
+    let model = changed(|graph| {
+        graph.operators.push(Operator::new(Op::Sin, graph.outputs.clone(), graph.outputs.clone()));
+        graph.operators.push(Operator::new(Op::Elu, graph.outputs.clone(), graph.outputs.clone()));
+    });
+    let refusal = |scheme| {
+        let calibration = Calibration::from_model(&model).unwrap();
+        let refused = Quantizer::new(scheme).integer_only(true).quantize(&model, &calibration);
+        refused.unwrap_err().to_string()
+    };
+    let sin = "operator 1 (SIN): no integer kernel computes it";
+    assert_eq!(refusal(Scheme::Int8), format!("1 of the model's operators cannot be integer: {sin}"));
+    assert_eq!(
+        refusal(Scheme::Int16x8),
+        format!(
+            "2 of the model's operators cannot be integer: {sin}; operator 2 (ELU): no kernel computes it on int16"
+        )
+    );
 }
 
 #[test]
@@ -123,7 +151,7 @@ fn operators_on_integers_alone_need_no_rule() {
 }
 
 #[test]
-fn layers_that_integers_cannot_express_are_named() {
+fn layers_that_integers_cannot_express_stay_float() {
     let with_options = |options| changed(|graph| graph.operators[0].op = Op::FullyConnected(options));
     let cases = [
         (
@@ -153,7 +181,12 @@ fn layers_that_integers_cannot_express_are_named() {
         ),
     ];
     for (model, expected) in cases {
-        assert_eq!(error(&model), format!("operator 0 (FULLY_CONNECTED) cannot be quantized: {expected}"));
+        let calibration = Calibration::from_model(&model).unwrap();
+        let (_, report) = Quantizer::new(Scheme::Int16x8).quantize(&model, &calibration).unwrap();
+        assert_eq!(
+            report.float_operators[0].to_string(),
+            format!("operator 0 (FULLY_CONNECTED): {expected}")
+        );
     }
 }
 
@@ -205,7 +238,8 @@ fn bias_correction_needs_means() {
     let quantizer = Quantizer::new(Scheme::Int16x8).bias_correction(true);
     let mut calibration = Calibration::from_model(&model).unwrap();
     let error = quantizer.quantize(&model, &calibration).unwrap_err();
-    let expected = "operator 0 (FULLY_CONNECTED) cannot be quantized: bias correction needs the means of its input: calibrate with samples (and, for a convolution, with the input's shape in the file)";
+    let expected =
+        "operator 0 (FULLY_CONNECTED): bias correction needs the means of its input: calibrate with samples";
     assert_eq!(error.to_string(), expected);
     calibration.merge(&Calibration::run(&model, [[[0.5, 1.0]]], |_| ()).unwrap()).unwrap();
     assert!(quantizer.quantize(&model, &calibration).is_ok());

@@ -164,6 +164,41 @@ fn integer_inputs_and_outputs_need_no_operators() {
 }
 
 #[test]
+fn unsigned_inputs_and_outputs_are_128_above() {
+    let quantizer = Quantizer::new(Scheme::Int8);
+    let (signed, ..) = quantize(quantizer.input_type(IoType::Integer).output_type(IoType::Integer));
+    let (unsigned, report, _) = quantize(quantizer.input_type(IoType::UInt8).output_type(IoType::UInt8));
+    assert!(report.kept_float.is_empty());
+    assert_eq!(tensor(&unsigned, unsigned.main().unwrap().inputs[0]).name, "x");
+    let file = unsigned.to_bytes().unwrap();
+    let unsigned = Model::from_bytes(&file).unwrap();
+    let expected: Vec<u8> =
+        run::<i8, i8>(&signed, &[-128, 0, 100]).iter().map(|&q| (i16::from(q) + 128) as u8).collect();
+    assert_eq!(run::<u8, u8>(&unsigned, &[0, 128, 228]), expected);
+
+    let (model, _) = usual_network();
+    let refused = Quantizer::new(Scheme::Int16x8).input_type(IoType::UInt8);
+    assert!(refused.quantize(&model, &calibrate(&model, &samples())).is_err());
+}
+
+#[test]
+fn dense_layers_may_have_one_scale() {
+    let (float, _) = usual_network();
+    for (scheme, tolerance) in [(Scheme::Int16x8, 0.015), (Scheme::Int8, 0.04)] {
+        let (quantized, _, ids) =
+            quantize(Quantizer::new(scheme).per_channel_dense(false).bias_correction(true));
+        for id in ids.weights.into_iter().chain([ids.bias]) {
+            assert_eq!(tensor(&quantized, id).quantization.as_ref().unwrap().scale.len(), 1);
+        }
+        for sample in samples() {
+            let (expected, found) = (run::<f32, f32>(&float, &sample), run::<f32, f32>(&quantized, &sample));
+            let error = expected.iter().zip(&found).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(error <= tolerance, "{scheme}: {expected:?} became {found:?}");
+        }
+    }
+}
+
+#[test]
 fn every_tensor_gets_the_type_of_its_role() {
     for scheme in SCHEMES {
         let (model, report, ids) = quantize(Quantizer::new(scheme));
@@ -233,8 +268,9 @@ fn an_output_that_is_used_inside_is_dequantized_beside() {
     let calibration = calibrate(&model, &samples());
     let (quantized, _) = Quantizer::new(Scheme::Int16x8).quantize(&model, &calibration).unwrap();
     let graph = quantized.main().unwrap();
-    assert_eq!(graph.operators.iter().filter(|operator| operator.op == Op::Dequantize).count(), 3);
+    assert_eq!(graph.operators.iter().filter(|operator| operator.op == Op::Dequantize).count(), 2);
     assert_eq!(graph.outputs[0], graph.outputs[2]);
+    assert_eq!(graph.outputs[3], graph.inputs[0], "an input is an output as it is");
     let names: Vec<_> = graph.outputs.iter().map(|&id| tensor(&quantized, id).name.as_str()).collect();
     assert_eq!(names, ["y", "hidden", "y", "x"]);
     assert_eq!(graph.operators[1].outputs, [ids.hidden]);

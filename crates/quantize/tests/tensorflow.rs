@@ -71,6 +71,12 @@ fn int16x8_is_tensorflows() {
 }
 
 #[test]
+fn int16x8_with_32_bit_biases_is_tensorflows() {
+    let quantizer = Quantizer::new(Scheme::Int16x8).int32_bias(true);
+    assert_equal_to_tensorflow("tutorial_calibrated", "tutorial_int16x8_bias32", quantizer);
+}
+
+#[test]
 fn int16x8_with_integer_inputs_and_outputs_is_tensorflows() {
     let quantizer = Quantizer::new(Scheme::Int16x8).input_type(IoType::Integer).output_type(IoType::Integer);
     assert_equal_to_tensorflow("tutorial_calibrated", "tutorial_int16x8_io", quantizer);

@@ -21,6 +21,8 @@ pub struct QuantizedMultiplier {
 }
 
 impl QuantizedMultiplier {
+    /// One half.
+    pub(crate) const HALF: Self = Self { multiplier: 1 << 30, shift: 0 };
     /// The largest left shift of a 32-bit accumulator that [`apply`](Self::apply) is defined for.
     pub const MAX_SHIFT: i32 = 31;
     /// The largest shift that [`apply_wide`](Self::apply_wide) is defined for.

@@ -20,8 +20,9 @@ pub enum Numerics {
     /// LiteRT's reference kernels (`BUILTIN_REF`).
     #[default]
     LiteRt,
-    /// The reference kernels of tflite-micro. FULLY_CONNECTED requantizes in fixed point, not in double precision; the
-    /// tables of 16-bit SOFTMAX are made in single precision.
+    /// The reference kernels of tflite-micro. They requantize FULLY_CONNECTED in fixed point, not in double precision, form
+    /// products of scales in double precision where LiteRT does so in single, and compute some activations without tables;
+    /// `docs/numerics.md` lists every operator that differs.
     TfLiteMicro,
 }
 
@@ -75,6 +76,15 @@ pub enum StepEvent {
     Starts(usize),
     /// The operator has done its work.
     Ended(usize),
+}
+
+/// A step of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StepInfo {
+    /// The operator that it belongs to, by its index in the graph.
+    pub operator: usize,
+    /// The kernels that do its work: the plain loops, or those of a name.
+    pub kernels: Kernels,
 }
 
 /// What a tensor looks like.
@@ -190,6 +200,12 @@ impl<'m> Interpreter<'m> {
     /// it is made with [`InterpreterOptions::signature`].
     pub fn signature(&self, name: &str) -> Result<SignatureTensors<'m>, Error> {
         SignatureTensors::new(self.model, self.plan.graph, name)
+    }
+
+    /// What a run does, in order. An operator without a step costs nothing: its results are known in advance, or are its
+    /// operand's memory under another shape, or the operator before it computes them at once. One with many results may have several steps.
+    pub fn steps(&self) -> impl ExactSizeIterator<Item = StepInfo> + '_ {
+        self.plan.steps()
     }
 
     /// Bytes of memory for the tensors that are computed, exactly.

@@ -4,6 +4,7 @@
 //! of every kernel's tests.
 
 pub(crate) mod depthwise;
+pub(crate) mod elementwise;
 pub(crate) mod float;
 mod generic;
 pub(crate) mod matrix;
@@ -59,7 +60,7 @@ pub const KERNELS: &[KernelInfo] = &[
     KernelInfo {
         name: "generic",
         description: "portable code that the compiler vectorizes",
-        engine: || Some(Engine::Generic(Generic)),
+        engine: || Some(Engine::Generic),
     },
 ];
 
@@ -71,24 +72,25 @@ impl KernelInfo {
 }
 
 /// The kernels of one instruction set, with the proof that the machine has it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Engine {
-    Generic(Generic),
+    #[default]
+    Generic,
     #[cfg(target_arch = "x86_64")]
     Avx2(x86_64::Avx2),
 }
 
-impl Default for Engine {
-    fn default() -> Self {
-        Self::Generic(Generic)
-    }
-}
-
 impl Engine {
+    /// The kernels by their name.
+    pub(crate) fn kernels(self) -> Kernels {
+        let own = KERNELS.iter().find(|kernels| (kernels.engine)() == Some(self));
+        own.map_or(Kernels::Reference, |kernels| Kernels::Named(kernels.name))
+    }
+
     /// Runs the task as it was compiled for the instruction set.
     pub(crate) fn run<T: Task>(self, task: T) -> T::Output {
         match self {
-            Self::Generic(generic) => task.run(generic),
+            Self::Generic => task.run(Generic),
             #[cfg(target_arch = "x86_64")]
             Self::Avx2(avx2) => avx2.run(task),
         }
@@ -115,6 +117,14 @@ impl Kernels {
             Self::Named(name) => {
                 KERNELS.iter().find(|kernels| kernels.name == name).and_then(|kernels| (kernels.engine)())
             }
+        }
+    }
+
+    /// Those that sum the products of two rows, as [`Dot`] does.
+    pub(crate) fn of_dots(self) -> Self {
+        match self {
+            Self::Reference => Self::Reference,
+            Self::Auto | Self::Named(_) => Engine::Generic.kernels(),
         }
     }
 

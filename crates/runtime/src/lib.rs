@@ -41,6 +41,6 @@ mod real;
 mod signature;
 
 pub use error::{Error, OperatorFault};
-pub use interpreter::{Interpreter, InterpreterOptions, Numerics, StepEvent, TensorInfo};
+pub use interpreter::{Interpreter, InterpreterOptions, Numerics, StepEvent, StepInfo, TensorInfo};
 pub use kernels::{KERNELS, KernelInfo, Kernels};
 pub use signature::SignatureTensors;

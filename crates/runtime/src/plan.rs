@@ -15,7 +15,8 @@ use burnlite_tflite::{Graph, Model};
 
 use crate::error::{Error, OperatorFault};
 use crate::frame::{Constant, Inputs, Place, Region, Writable, frame};
-use crate::interpreter::{InterpreterOptions, StepEvent};
+use crate::interpreter::{InterpreterOptions, StepEvent, StepInfo};
+use crate::kernels::Kernels;
 use crate::kernels::vectorized::Vectorized;
 use memory::Memory;
 use planner::Planner;
@@ -30,6 +31,11 @@ pub(crate) trait Kernel: Debug + Send + Sync {
     /// # Errors
     /// Where the operands' values, not only their shapes, make no sense (an index outside, say).
     fn run(&self, inputs: &Inputs<'_>, writable: &mut Writable<'_>) -> Result<(), OperatorFault>;
+
+    /// Which kernels do the work.
+    fn kernels(&self) -> Kernels {
+        Kernels::Reference
+    }
 
     /// Bytes of weights that are packed for the kernel.
     fn packed_bytes(&self) -> usize {
@@ -182,6 +188,11 @@ impl<'m> Plan<'m> {
                 .collect(),
             constants: memory.constants,
         })
+    }
+
+    /// What the steps are, in order.
+    pub(crate) fn steps(&self) -> impl ExactSizeIterator<Item = StepInfo> + '_ {
+        self.steps.iter().map(|step| StepInfo { operator: step.operator, kernels: step.kernel.kernels() })
     }
 
     /// Runs every step; tells the observer before and after each.

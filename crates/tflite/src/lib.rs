@@ -46,6 +46,7 @@ mod read;
 mod schema;
 mod slots;
 mod table;
+mod window;
 mod write;
 
 pub use element::{Element, ElementType};
@@ -54,3 +55,4 @@ pub use model::{Graph, Metadata, Model, Operator, Signature, Tensor, TensorId};
 pub use op::{Op, OpInfo};
 pub use options::*;
 pub use quantization::{Quantization, Range};
+pub use window::WindowLayout;

@@ -238,7 +238,7 @@ operators! {
     /// The operand repeated to the shape in the second.
     BroadcastTo BROADCAST_TO = 130, 2..=2 -> 1..=1, [2, 3, 3];
     /// The variable of the given name.
-    VarHandle(VarHandleOptions = 111) VAR_HANDLE = 142, 0..=0 -> 1..=1, [1, 1, 1];
+    VarHandle(VarHandleOptions = 111) VAR_HANDLE = 142, 0..=0 -> 1..=1, [0, 0, 0];
     /// A variable's value.
     ReadVariable READ_VARIABLE = 143, 1..=1 -> 1..=1, [1, 1, 1];
     /// Sets the variable of the first operand to the second.

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use burnlite_runtime::Interpreter;
-use burnlite_tflite::{Conv2dOptions, ElementType, Graph, Op, Operator, Padding};
+use burnlite_tflite::{
+    Conv2dOptions, DepthwiseConv2dOptions, ElementType, Graph, Op, Operator, Padding, WindowLayout,
+};
 
 use super::exact_sum::ExactSum;
 use crate::Error;
@@ -73,12 +75,18 @@ fn means_of_sample(
         return Ok(None);
     }
     let values = interpreter.tensor::<f32>(input)?;
+    let windows = match &operator.op {
+        Op::Conv2d(options) => Windows::new(&Steps::from(options), &image.shape, &weights.shape),
+        Op::DepthwiseConv2d(options) => {
+            Windows::depthwise(&Steps::from(options), &image.shape, &weights.shape)
+        }
+        _ => None,
+    };
     let sums = match &operator.op {
         Op::FullyConnected(_) => sums_of_rows(values, &weights.shape),
-        Op::Conv2d(options) => Windows::new(options, &image.shape, &weights.shape)
+        _ => windows
             .filter(|windows| windows.pixels() == Some(values.len()))
             .map(|windows| (windows.sums(values), windows.count())),
-        _ => None,
     };
     let rounded = |(sums, count): (Vec<f64>, usize)| {
         // The mean of finite float32 numbers is within their range.
@@ -106,15 +114,41 @@ struct Windows {
     depth: usize,
 }
 
+/// How windows are laid, as the options say it: the strides and dilations of rows and of columns.
+struct Steps {
+    padding: Padding,
+    rows: [i32; 2],
+    columns: [i32; 2],
+}
+
+impl From<&Conv2dOptions> for Steps {
+    fn from(options: &Conv2dOptions) -> Self {
+        let Conv2dOptions { padding, stride_h, stride_w, dilation_h, dilation_w, .. } = *options;
+        Self { padding, rows: [stride_h, dilation_h], columns: [stride_w, dilation_w] }
+    }
+}
+
+impl From<&DepthwiseConv2dOptions> for Steps {
+    fn from(options: &DepthwiseConv2dOptions) -> Self {
+        let DepthwiseConv2dOptions { padding, stride_h, stride_w, dilation_h, dilation_w, .. } = *options;
+        Self { padding, rows: [stride_h, dilation_h], columns: [stride_w, dilation_w] }
+    }
+}
+
 impl Windows {
-    fn new(options: &Conv2dOptions, image: &[usize], weights: &[usize]) -> Option<Self> {
+    /// With weights `[1, taps high, taps wide, C * multiplier]`: each channel is a group of its own.
+    fn depthwise(steps: &Steps, image: &[usize], weights: &[usize]) -> Option<Self> {
+        let &[_, taps_high, taps_wide, outputs] = weights else { return None };
+        Self::new(steps, image, &[outputs, taps_high, taps_wide, 1])
+    }
+
+    fn new(steps: &Steps, image: &[usize], weights: &[usize]) -> Option<Self> {
         let (&[batch, height, width, channels], &[_, taps_high, taps_wide, depth]) = (image, weights) else {
             return None;
         };
         let groups = channels.checked_div(depth).filter(|groups| groups * depth == channels)?;
-        let Conv2dOptions { padding, stride_h, stride_w, dilation_h, dilation_w, .. } = *options;
-        let rows = Axis::new(height, taps_high, [stride_h, dilation_h], padding)?;
-        let columns = Axis::new(width, taps_wide, [stride_w, dilation_w], padding)?;
+        let rows = Axis::new(height, taps_high, steps.rows, steps.padding)?;
+        let columns = Axis::new(width, taps_wide, steps.columns, steps.padding)?;
         Some(Self { batch, rows, columns, groups, depth })
     }
 
@@ -164,17 +198,11 @@ struct Axis {
 }
 
 impl Axis {
-    /// As the format defines SAME and VALID: an odd pixel of padding goes behind the image.
+    /// As the format defines SAME and VALID.
     fn new(extent: usize, taps: usize, [stride, dilation]: [i32; 2], padding: Padding) -> Option<Self> {
-        let positive = |option: i32| usize::try_from(option).ok().filter(|&option| option > 0);
-        let (stride, dilation) = (positive(stride)?, positive(dilation)?);
-        let span = taps.checked_sub(1)?.checked_mul(dilation)?.checked_add(1)?;
-        let windows = match padding {
-            Padding::Same => extent.div_ceil(stride),
-            _ => extent.checked_add(stride)?.checked_sub(span)? / stride,
-        };
-        let needed = windows.saturating_sub(1).checked_mul(stride)?.checked_add(span)?;
-        Some(Self { extent, windows, taps, stride, dilation, before: needed.saturating_sub(extent) / 2 })
+        let [stride, dilation] = [usize::try_from(stride).ok()?, usize::try_from(dilation).ok()?];
+        let WindowLayout { count, before } = padding.windows(extent, taps, stride, dilation)?;
+        Some(Self { extent, windows: count, taps, stride, dilation, before })
     }
 
     /// The pixels under a tap, window after window, without those outside the image.
@@ -250,7 +278,7 @@ mod tests {
                 for [taps_high, taps_wide] in [[1, 1], [3, 3], [2, 3]] {
                     let shapes = [[2, 7, 6, 4], [2, taps_high, taps_wide, 2]];
                     let image: Vec<f32> = (0u16..336).map(|n| f32::from(n * 37 % 101) / 16.0 - 2.0).collect();
-                    let windows = Windows::new(&options, &shapes[0], &shapes[1]).unwrap();
+                    let windows = Windows::new(&Steps::from(&options), &shapes[0], &shapes[1]).unwrap();
                     let means = windows.sums(&image).into_iter().map(|sum| sum / windows.count() as f64);
                     // Sums of sixteenths are exact in any order.
                     assert_eq!(
@@ -268,7 +296,7 @@ mod tests {
     #[test]
     fn a_tap_outside_the_image_meets_zero() {
         let options = Conv2dOptions { stride_h: 1, stride_w: 1, ..Default::default() };
-        let windows = Windows::new(&options, &[1, 1, 3, 1], &[1, 1, 3, 1]).unwrap();
+        let windows = Windows::new(&Steps::from(&options), &[1, 1, 3, 1], &[1, 1, 3, 1]).unwrap();
         // Windows over 0 [3 6 9] 0.
         assert_eq!((windows.sums(&[3.0, 6.0, 9.0]), windows.count()), (vec![9.0, 18.0, 15.0], 3));
     }
@@ -278,7 +306,7 @@ mod tests {
         let new = |stride_h, image: [usize; 4]| {
             let options =
                 Conv2dOptions { padding: Padding::Valid, stride_h, stride_w: 1, ..Default::default() };
-            Windows::new(&options, &image, &[1, 3, 3, 2]).map(|windows| windows.count())
+            Windows::new(&Steps::from(&options), &image, &[1, 3, 3, 2]).map(|windows| windows.count())
         };
         assert_eq!(new(1, [1, 3, 3, 2]), Some(1));
         assert_eq!(new(0, [1, 3, 3, 2]), None);

@@ -1,9 +1,11 @@
 //! 16x8 as TensorFlow 2.21 computes it: its C++ quantizer (`lite/tools/optimize`), all in float32.
 
 use super::{
-    Arithmetic, BiasValues, Channels, Parameters, WEIGHT_LIMIT, Weights, finite_or_zero, rounded_bias,
+    ActivationValues, Arithmetic, BiasValues, Channels, Parameters, WEIGHT_LIMIT, Weights, finite_or_zero,
+    reciprocal, rounded_bias,
 };
 use crate::Bounds;
+use crate::rules::FixedRange;
 
 /// The rules of TensorFlow's 16x8.
 pub(super) struct TensorFlowInt16x8;
@@ -14,8 +16,22 @@ impl Arithmetic for TensorFlowInt16x8 {
         Parameters { scale: range.magnitude() / ACTIVATION_LIMIT, zero_point: 0 }
     }
 
-    fn unit_interval(&self) -> Parameters {
+    /// Kernels of 16 bits fix one scale; those of logarithms do not exist.
+    fn fixed(&self, _: FixedRange) -> Parameters {
         Parameters { scale: 1.0 / 32768.0, zero_point: 0 }
+    }
+
+    fn constant(&self, range: Bounds) -> Parameters {
+        self.activation(range)
+    }
+
+    /// The product with the scale's reciprocal is taken in float32.
+    fn integers(&self, values: &[f32], parameters: Parameters) -> ActivationValues {
+        let factor = reciprocal(parameters.scale);
+        // Exact: an integer within the limits.
+        let quantize =
+            |value: &f32| (value * factor).round().clamp(-ACTIVATION_LIMIT, ACTIVATION_LIMIT) as i16;
+        ActivationValues::Int16(values.iter().map(quantize).collect())
     }
 
     /// Weights: `half / 127`, where `half` is the channel's largest absolute value, widened for a large bias; they are

@@ -1,7 +1,11 @@
 //! int8 as TensorFlow 2.21 computes it: its MLIR quantizer with "legacy float scale", in float64 cut to float32.
 
-use super::{Arithmetic, BiasValues, Channels, Parameters, WEIGHT_LIMIT, Weights, reciprocal, rounded_bias};
+use super::{
+    ActivationValues, Arithmetic, BiasValues, Channels, Parameters, WEIGHT_LIMIT, Weights, reciprocal,
+    rounded_bias,
+};
 use crate::Bounds;
+use crate::rules::FixedRange;
 
 /// The rules of TensorFlow's int8.
 pub(super) struct TensorFlowInt8;
@@ -11,19 +15,35 @@ impl Arithmetic for TensorFlowInt8 {
     /// in float64, cut to float32, rounded. A range below 1e-6 is widened by 1e-6 at both ends first.
     fn activation(&self, range: Bounds) -> Parameters {
         let Bounds { min, max } = range.with_zero();
-        let (mut min, mut max) = (f64::from(min), f64::from(max));
-        if max - min < NARROW_ACTIVATION {
-            min -= NARROW_ACTIVATION;
-            max += NARROW_ACTIVATION;
-        }
-        let scale = (max as f32 - min as f32) / 255.0;
-        let zero_point = (-128.0 - min / f64::from(scale)) as f32;
-        // Exact: an integer within the limits.
-        Parameters { scale, zero_point: zero_point.clamp(-128.0, 127.0).round() as i64 }
+        let (min, max) = (f64::from(min), f64::from(max));
+        let widening = if max - min < NARROW_ACTIVATION { NARROW_ACTIVATION } else { 0.0 };
+        asymmetric(min - widening, max + widening)
     }
 
-    fn unit_interval(&self) -> Parameters {
-        Parameters { scale: 1.0 / 256.0, zero_point: -128 }
+    fn fixed(&self, range: FixedRange) -> Parameters {
+        let (scale, zero_point) = match range {
+            FixedRange::UnitInterval => (1.0 / 256.0, -128),
+            FixedRange::Symmetric => (1.0 / 128.0, 0),
+            FixedRange::Logarithms => (16.0 / 256.0, 127),
+        };
+        Parameters { scale, zero_point }
+    }
+
+    /// As an activation, but a range up to 1e-6 is widened to half of it at both ends.
+    fn constant(&self, range: Bounds) -> Parameters {
+        let Bounds { min, max } = range.with_zero();
+        let (min, max) = (f64::from(min), f64::from(max));
+        let widening = if max - min <= NARROW_WEIGHTS { NARROW_WEIGHTS / 2.0 } else { 0.0 };
+        asymmetric(min.min(-widening), max.max(widening))
+    }
+
+    /// `value / scale + zero_point` in float64, rounded.
+    fn integers(&self, values: &[f32], parameters: Parameters) -> ActivationValues {
+        let (scale, zero_point) = (f64::from(parameters.scale), parameters.zero_point as f64);
+        // Exact: an integer within the limits.
+        let quantize =
+            |&value: &f32| (f64::from(value) / scale + zero_point).round().clamp(-128.0, 127.0) as i8;
+        ActivationValues::Int8(values.iter().map(quantize).collect())
     }
 
     /// Weights: `2 * half / 254`, where `half` is the channel's largest absolute value, at least 5e-7; they are multiplied
@@ -57,6 +77,14 @@ const NARROW_WEIGHTS: f64 = 1e-6;
 
 /// A bias shall not need more than half of an int32.
 const BIAS_LIMIT: f64 = 1_073_741_823.0;
+
+/// Scale and zero point of the range from `min` to `max`, 0 included, which the integers from -128 to 127 fill.
+fn asymmetric(min: f64, max: f64) -> Parameters {
+    let scale = (max as f32 - min as f32) / 255.0;
+    let zero_point = (-128.0 - min / f64::from(scale)) as f32;
+    // Exact: an integer within the limits.
+    Parameters { scale, zero_point: zero_point.clamp(-128.0, 127.0).round() as i64 }
+}
 
 fn weight_scale(half: f32) -> f32 {
     let half = if 2.0 * f64::from(half) <= NARROW_WEIGHTS { half.max(5e-7) } else { half };

@@ -1,75 +1,101 @@
-//! The inputs and outputs of the quantized model.
-
-use std::collections::BTreeMap;
+//! Where floats and integers meet: the inputs and outputs of the model, and operators that stay float.
+//!
+//! An activation that integer operators touch is integer; where floats are needed, too, a float twin stands beside it. It
+//! takes over the name, under which callers know it; the integer tensor's gets a suffix.
 
 use burnlite_tflite::{ElementType, Op, Operator, Signature, Tensor, TensorId};
 
 use super::Rewriter;
 use crate::{FloatReason, IoType, KeptFloat};
 
-/// Float tensors that stand for integer ones at the boundary.
-type Twins = BTreeMap<TensorId, TensorId>;
-
 impl Rewriter<'_, '_> {
-    /// Gives float inputs and outputs the types that were asked for, and returns the signatures that fit.
+    /// Puts a QUANTIZE behind each input whose type is not that of activations.
+    pub(super) fn boundary_inputs(&mut self) {
+        let io_type = self.quantizer.input_type;
+        for &id in &self.source.graph.inputs {
+            if io_type == IoType::Integer || !self.is_integer(id) || self.inputs.contains_key(&id) {
+                continue;
+            }
+            let outer = if io_type == IoType::Float32 { self.add_twin(id) } else { self.add_unsigned(id) };
+            self.graph.operators.push(Operator::new(Op::Quantize, [outer], [id]));
+            self.inputs.insert(id, outer);
+            self.keep_float(io_type, id, FloatReason::Input);
+        }
+    }
+
+    /// Puts a DEQUANTIZE or QUANTIZE before each output whose type is not that of activations.
+    pub(super) fn boundary_outputs(&mut self) {
+        let io_type = self.quantizer.output_type;
+        for &id in &self.source.graph.outputs {
+            if io_type == IoType::Integer || !self.is_integer(id) || self.outputs.contains_key(&id) {
+                continue;
+            }
+            let outer = if io_type == IoType::Float32 {
+                self.float_version(id)
+            } else {
+                let outer = self.add_unsigned(id);
+                self.graph.operators.push(Operator::new(Op::Quantize, [id], [outer]));
+                outer
+            };
+            self.outputs.insert(id, outer);
+            self.keep_float(io_type, id, FloatReason::Output);
+        }
+    }
+
+    /// Gives the model its inputs and outputs, and returns the signatures that fit.
     pub(super) fn boundary(&mut self, signatures: &[Signature]) -> Vec<Signature> {
-        let inputs = match self.quantizer.input_type {
-            IoType::Float32 => self.float_inputs(),
-            IoType::Integer => Twins::new(),
-        };
-        let outputs = match self.quantizer.output_type {
-            IoType::Float32 => self.float_outputs(),
-            IoType::Integer => Twins::new(),
-        };
+        let Self { source, inputs, outputs, graph, .. } = self;
+        let input = |id: &TensorId| *inputs.get(id).unwrap_or(id);
+        let output = |id: &TensorId| *outputs.get(id).unwrap_or(id);
         let mut signatures = signatures.to_vec();
         for signature in &mut signatures {
-            signature.inputs.iter_mut().for_each(|(_, id)| replace(id, &inputs));
-            signature.outputs.iter_mut().for_each(|(_, id)| replace(id, &outputs));
+            signature.inputs.iter_mut().for_each(|(_, id)| *id = input(id));
+            signature.outputs.iter_mut().for_each(|(_, id)| *id = output(id));
         }
-        self.graph.inputs.iter_mut().for_each(|id| replace(id, &inputs));
-        self.graph.outputs.iter_mut().for_each(|id| replace(id, &outputs));
+        graph.inputs = source.graph.inputs.iter().map(input).collect();
+        graph.outputs = source.graph.outputs.iter().map(output).collect();
         signatures
     }
 
-    /// Puts a QUANTIZE behind each float input.
-    fn float_inputs(&mut self) -> Twins {
-        let twins = self.twins(&self.source.inputs, FloatReason::Input);
-        let quantize = twins.iter().map(|(&integer, &float)| Operator::new(Op::Quantize, [float], [integer]));
-        self.graph.operators.splice(0..0, quantize);
-        twins
-    }
-
-    /// Puts a DEQUANTIZE before each float output.
-    fn float_outputs(&mut self) -> Twins {
-        let twins = self.twins(&self.source.outputs, FloatReason::Output);
-        let dequantize =
-            twins.iter().map(|(&integer, &float)| Operator::new(Op::Dequantize, [integer], [float]));
-        self.graph.operators.extend(dequantize);
-        twins
-    }
-
-    /// Adds a float tensor for each of those that became integer. It takes over the name, under which callers know it;
-    /// the integer tensor's gets a suffix.
-    fn twins(&mut self, ids: &[TensorId], reason: FloatReason) -> Twins {
-        let mut twins = Twins::new();
-        for &id in ids {
-            if self.parameters[id.index()].is_none() || twins.contains_key(&id) {
-                continue;
-            }
-            let Tensor { name, shape, shape_signature, .. } = self.tensor(id);
-            let mut float = Tensor::new(name.clone(), ElementType::Float32, shape.clone());
-            float.shape_signature.clone_from(shape_signature);
-            self.graph.tensors[id.index()].name =
-                format!("{name}_{}", self.quantizer.scheme.activation_type());
-            self.report.kept_float.push(KeptFloat { name: name.clone(), reason });
-            twins.insert(id, self.graph.add_tensor(float));
+    /// The tensor from which a float operator reads an activation.
+    pub(super) fn float_version(&mut self, id: TensorId) -> TensorId {
+        if !self.is_integer(id) {
+            return id;
         }
-        twins
+        if let Some(&twin) = self.twins.get(&id) {
+            return twin;
+        }
+        let twin = self.add_twin(id);
+        self.graph.operators.push(Operator::new(Op::Dequantize, [id], [twin]));
+        twin
     }
-}
 
-fn replace(id: &mut TensorId, twins: &Twins) {
-    if let Some(&twin) = twins.get(id) {
-        *id = twin;
+    /// Adds a float tensor for one that became integer.
+    pub(super) fn add_twin(&mut self, id: TensorId) -> TensorId {
+        let Tensor { name, shape, shape_signature, .. } = self.tensor(id);
+        let mut float = Tensor::new(name.clone(), ElementType::Float32, shape.clone());
+        float.shape_signature.clone_from(shape_signature);
+        self.graph.tensors[id.index()].name = format!("{name}_{}", self.quantizer.scheme.activation_type());
+        let twin = self.graph.add_tensor(float);
+        self.twins.insert(id, twin);
+        twin
+    }
+
+    /// Adds a uint8 tensor for an int8 one: the same scale, and a zero point 128 above.
+    fn add_unsigned(&mut self, id: TensorId) -> TensorId {
+        let mut unsigned = self.graph.tensors[id.index()].clone();
+        unsigned.name.clone_from(&self.tensor(id).name);
+        unsigned.element_type = ElementType::UInt8;
+        if let Some(quantization) = &mut unsigned.quantization {
+            quantization.zero_point.iter_mut().for_each(|zero_point| *zero_point += 128);
+        }
+        self.graph.tensors[id.index()].name = format!("{}_int8", unsigned.name);
+        self.graph.add_tensor(unsigned)
+    }
+
+    fn keep_float(&mut self, io_type: IoType, id: TensorId, reason: FloatReason) {
+        if io_type == IoType::Float32 {
+            self.report.kept_float.push(KeptFloat { name: self.tensor(id).name.clone(), reason });
+        }
     }
 }

@@ -7,7 +7,7 @@ use crate::kernels::vectors::Vectors;
 use crate::ops::activation::clamp;
 
 /// Arrays instead of vectors.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Generic;
 
 impl Vectors for Generic {

@@ -24,6 +24,10 @@ impl<K: Kernel> Kernel for Vectorized<K> {
         self.engine.run(Run { kernel: &self.kernel, inputs, writable })
     }
 
+    fn kernels(&self) -> Kernels {
+        self.engine.kernels()
+    }
+
     fn pooling(&self) -> Option<MaxPooling> {
         self.kernel.pooling()
     }

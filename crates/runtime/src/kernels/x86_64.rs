@@ -1,5 +1,7 @@
 //! Kernels for AVX2 with fused multiply-add: sixteen channels are two vectors of 32-bit sums.
 
+mod elementwise;
+
 use core::arch::x86_64::*;
 
 use crate::kernels::pack::{PANEL, Pairs};

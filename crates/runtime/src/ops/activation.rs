@@ -3,11 +3,13 @@
 use burnlite_tflite::{Activation, ElementType, GeluOptions, LeakyReluOptions};
 
 use crate::error::OperatorFault;
-use crate::fixed_point::round_half_away_f32;
+use crate::fixed_point::{QuantizedMultiplier, round_half_away_f32};
 use crate::interpreter::Numerics;
+use crate::kernels::Engine;
+use crate::kernels::elementwise::{BLOCK, Steps, finish};
 use crate::ops::elementwise::{Rescale, exp, map_table8, plan_tabulated, scale_ratio, tanh};
 use crate::ops::integer::{Integer, OutputRange};
-use crate::ops::map::{element_type, map};
+use crate::ops::map::{element_type, map, map_steps};
 use crate::plan::{Node, Planned};
 
 /// Real bounds, the lower one first; `None` where there is none.
@@ -78,8 +80,7 @@ fn integer_clamp<T: Integer>(node: &Node<'_>, bounds: Bounds) -> Result<Planned,
     }
     let (scale, zero_point) = node.output(0)?.scale_and_zero_point()?;
     let (min, max) = integer_bounds::<T>(bounds, scale, zero_point);
-    let rescale = Rescale::new::<T>(node, OutputRange { zero_point, min, max })?;
-    map::<T>(node, move |x| rescale.output(rescale.centered(x)))
+    map_steps::<T, T>(node, Rescale::new::<T>(node, OutputRange { zero_point, min, max })?)
 }
 
 /// LEAKY_RELU: negative elements times a slope.
@@ -100,10 +101,39 @@ fn integer_leaky_relu<T: Integer>(node: &Node<'_>, alpha: f32) -> Result<Planned
     let rescale = Rescale::new::<T>(node, range)?;
     let slope = scale_ratio(node, alpha.abs())?;
     let sign = if alpha < 0.0 { -1 } else { 1 };
-    map::<T>(node, move |x| match rescale.centered(x) {
-        positive @ 0.. => rescale.output(positive),
-        negative => range.output(slope.apply(negative).wrapping_mul(sign)),
-    })
+    map_steps::<T, T>(node, IntegerLeakyRelu { rescale, slope, sign })
+}
+
+#[derive(Debug)]
+struct IntegerLeakyRelu {
+    rescale: Rescale,
+    /// The slope's magnitude, and its sign.
+    slope: QuantizedMultiplier,
+    sign: i32,
+}
+
+impl<T: Integer> Steps<T, T> for IntegerLeakyRelu {
+    #[inline]
+    fn of(&self, x: T) -> T {
+        match self.rescale.centered(x) {
+            positive @ 0.. => self.rescale.output(positive),
+            negative => self.rescale.range.output(self.slope.apply(negative).wrapping_mul(self.sign)),
+        }
+    }
+    #[inline(always)]
+    fn block(&self, engine: Engine, lanes: &mut [i32]) {
+        let mut negative = [0; BLOCK];
+        let negative = &mut negative[..lanes.len()];
+        for (x, negative) in lanes.iter_mut().zip(negative.iter_mut()) {
+            let centered = *x - self.rescale.input_zero_point;
+            (*x, *negative) = (centered.max(0), centered.min(0));
+        }
+        engine.rescale(lanes, self.rescale.multiplier);
+        engine.rescale(negative, self.slope);
+        // One of the two is 0.
+        lanes.iter_mut().zip(negative).for_each(|(x, negative)| *x += negative.wrapping_mul(self.sign));
+        finish(lanes, self.rescale.range);
+    }
 }
 
 /// ELU: negative elements become `e^x - 1`.

@@ -5,7 +5,9 @@ use burnlite_tflite::{Activation, AddOptions, ElementType, MulOptions, SubOption
 use crate::error::OperatorFault;
 use crate::fixed_point::{QuantizedMultiplier, round_half_away_f32, rounding_shift_right};
 use crate::interpreter::Numerics;
-use crate::ops::binary::{common_type, plan, plan_plain};
+use crate::kernels::Engine;
+use crate::kernels::elementwise::{PairSteps, finish};
+use crate::ops::binary::{common_type, plan, plan_plain, plan_steps};
 use crate::ops::integer::{InputRescale, Integer, OutputRange, multiplier, uniform};
 use crate::ops::number::Number;
 use crate::plan::{Node, Operand, Planned};
@@ -59,9 +61,31 @@ fn plan_scaled_sum<T: Integer, const SUBTRACT: bool>(
     let unit = f64::from(1u32 << spare_bits);
     let factor = multiplier_below_one(twice_larger / (unit * f64::from(output_scale)), &output)?;
     let range = OutputRange::new::<T>(&output, activation)?;
-    plan(node, move |a: T, b: T| -> T {
-        range.output(factor.apply(sum::<i32, SUBTRACT>(left.rescale(a), right.rescale(b))))
-    })
+    plan_steps::<T, T, T>(node, ScaledSum::<SUBTRACT> { left, right, factor, range })
+}
+
+#[derive(Debug)]
+struct ScaledSum<const SUBTRACT: bool> {
+    left: InputRescale,
+    right: InputRescale,
+    factor: QuantizedMultiplier,
+    range: OutputRange,
+}
+
+impl<T: Integer, const SUBTRACT: bool> PairSteps<T, T, T> for ScaledSum<SUBTRACT> {
+    #[inline]
+    fn of(&self, a: T, b: T) -> T {
+        let sum = sum::<i32, SUBTRACT>(self.left.rescale(a), self.right.rescale(b));
+        self.range.output(self.factor.apply(sum))
+    }
+    #[inline(always)]
+    fn block(&self, engine: Engine, left: &mut [i32], right: &mut [i32]) {
+        self.left.block(engine, left);
+        self.right.block(engine, right);
+        left.iter_mut().zip(right).for_each(|(a, b)| *a = sum::<i32, SUBTRACT>(*a, *b));
+        engine.rescale(left, self.factor);
+        finish(left, self.range);
+    }
 }
 
 /// The sum of integers whose scales are powers of two: one operand has the output's scale, the other is shifted to it
@@ -127,10 +151,33 @@ fn plan_scaled_product<T: Integer>(node: &Node<'_>, options: &MulOptions) -> Res
     };
     let factor = multiplier::<i32>(real, &output)?;
     let range = OutputRange::new::<T>(&output, options.activation)?;
-    plan(node, move |a: T, b: T| -> T {
+    let zero_points = (left_zero_point, right_zero_point);
+    plan_steps::<T, T, T>(node, ScaledProduct { zero_points, factor, range })
+}
+
+#[derive(Debug)]
+struct ScaledProduct {
+    zero_points: (i32, i32),
+    factor: QuantizedMultiplier,
+    range: OutputRange,
+}
+
+impl<T: Integer> PairSteps<T, T, T> for ScaledProduct {
+    #[inline]
+    fn of(&self, a: T, b: T) -> T {
         // At most 255^2, or 2^30 of 16-bit integers, whose zero points are 0.
-        range.output(factor.apply((a.into() - left_zero_point) * (b.into() - right_zero_point)))
-    })
+        let product = (a.into() - self.zero_points.0) * (b.into() - self.zero_points.1);
+        self.range.output(self.factor.apply(product))
+    }
+    #[inline(always)]
+    fn block(&self, engine: Engine, left: &mut [i32], right: &mut [i32]) {
+        let (left_zero_point, right_zero_point) = self.zero_points;
+        for (a, b) in left.iter_mut().zip(right) {
+            *a = (*a - left_zero_point) * (*b - right_zero_point);
+        }
+        engine.rescale(left, self.factor);
+        finish(left, self.range);
+    }
 }
 
 pub(crate) fn plan_squared_difference(node: &Node<'_>) -> Result<Planned, OperatorFault> {
@@ -164,10 +211,32 @@ fn plan_scaled_squared_difference<T: Integer>(
         Numerics::TfLiteMicro => multiplier::<i32>(real, &output)?,
     };
     let range = OutputRange::new::<T>(&output, Activation::None)?;
-    plan(node, move |a: T, b: T| -> T {
+    plan_steps::<T, T, T>(node, ScaledSquaredDifference { left, right, factor, range })
+}
+
+#[derive(Debug)]
+struct ScaledSquaredDifference {
+    left: InputRescale,
+    right: InputRescale,
+    factor: QuantizedMultiplier,
+    range: OutputRange,
+}
+
+impl<T: Integer> PairSteps<T, T, T> for ScaledSquaredDifference {
+    #[inline]
+    fn of(&self, a: T, b: T) -> T {
         // A difference is at most 255 * 2^7, or 2^15 of 16-bit integers: its square fits.
-        range.output(factor.apply(squared_difference(left.rescale(a), right.rescale(b))))
-    })
+        let square = squared_difference(self.left.rescale(a), self.right.rescale(b));
+        self.range.output(self.factor.apply(square))
+    }
+    #[inline(always)]
+    fn block(&self, engine: Engine, left: &mut [i32], right: &mut [i32]) {
+        self.left.block(engine, left);
+        self.right.block(engine, right);
+        left.iter_mut().zip(right).for_each(|(a, b)| *a = squared_difference(*a, *b));
+        engine.rescale(left, self.factor);
+        finish(left, self.range);
+    }
 }
 
 /// MAXIMUM: integers as they are stored, whatever their scales.

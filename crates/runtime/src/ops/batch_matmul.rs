@@ -187,6 +187,10 @@ impl<A: Arithmetic, S: OutputStage<A::Sum>> Kernel for BatchMatMul<A, S> {
         }
         Ok(())
     }
+
+    fn kernels(&self) -> Kernels {
+        self.arithmetic.kernels()
+    }
 }
 
 #[cfg(test)]

@@ -7,8 +7,11 @@ use burnlite_tflite::{Activation, Element, ElementType};
 
 use crate::error::OperatorFault;
 use crate::frame::{Inputs, Writable, elements_mut};
+use crate::kernels::Engine;
+use crate::kernels::elementwise::{Loop, PairSteps, Zip, ZipBlocks};
 use crate::ops::activation::clamp;
 use crate::ops::broadcast::{Broadcast, broadcast_shape};
+use crate::ops::integer::Integer;
 use crate::ops::number::Number;
 use crate::plan::{Kernel, Node, Planned};
 
@@ -29,8 +32,22 @@ pub(crate) fn plan_checked<A: Element, B: Element, Y: Element>(
     let (left, right) = (node.input(0)?, node.input(1)?);
     let shape = broadcast_shape(&[left.shape, right.shape])?;
     let broadcast = Broadcast::new([left.shape, right.shape], &shape);
-    let kernel = Binary { broadcast, check, function, elements: PhantomData };
-    Ok(Planned::vectorized(node, shape, kernel))
+    let engine = node.options.kernels.engine();
+    Ok(Planned::new(shape, Binary { broadcast, check, engine, function, elements: PhantomData }))
+}
+
+/// As [`plan`], by blocks of integers.
+pub(crate) fn plan_steps<A: Integer, B: Integer, Y: Integer>(
+    node: &Node<'_>,
+    function: impl PairSteps<A, B, Y>,
+) -> Result<Planned, OperatorFault> {
+    let Some(engine) = node.options.kernels.engine() else {
+        return plan(node, move |a: A, b: B| -> Y { function.of(a, b) });
+    };
+    let (left, right) = (node.input(0)?, node.input(1)?);
+    let shape = broadcast_shape(&[left.shape, right.shape])?;
+    let broadcast = Broadcast::new([left.shape, right.shape], &shape);
+    Ok(Planned::new(shape, Blocks { broadcast, engine, function, elements: PhantomData }))
 }
 
 /// A function of numbers as they are, with a fused activation. The caller has checked the types.
@@ -58,6 +75,7 @@ pub(crate) fn operand_type(node: &Node<'_>) -> Result<ElementType, OperatorFault
 struct Binary<A, B, Y, F> {
     broadcast: Broadcast<2>,
     check: fn(&[B]) -> Result<(), OperatorFault>,
+    engine: Option<Engine>,
     function: F,
     elements: PhantomData<fn(A, B) -> Y>,
 }
@@ -69,11 +87,34 @@ impl<A, B, Y, F> fmt::Debug for Binary<A, B, Y, F> {
 }
 
 impl<A: Element, B: Element, Y: Element, F: Fn(A, B) -> Y + Send + Sync> Kernel for Binary<A, B, Y, F> {
-    #[inline(always)]
     fn run(&self, inputs: &Inputs<'_>, [output, ..]: &mut Writable<'_>) -> Result<(), OperatorFault> {
-        let right = inputs.get::<B>(1);
-        (self.check)(right)?;
-        self.broadcast.map(inputs.get::<A>(0), right, elements_mut(output), &self.function);
+        let (operands, function) = ((inputs.get::<A>(0), inputs.get::<B>(1)), &self.function);
+        (self.check)(operands.1)?;
+        self.broadcast.for_each_block(operands, elements_mut(output), |left, right, output, length| {
+            let zip = Zip { left, right, output, length, function };
+            match self.engine {
+                Some(engine) => engine.run_loop(zip),
+                None => zip.run(Engine::Generic),
+            }
+        });
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+struct Blocks<A, B, Y, F> {
+    broadcast: Broadcast<2>,
+    engine: Engine,
+    function: F,
+    elements: PhantomData<fn(A, B) -> Y>,
+}
+
+impl<A: Integer, B: Integer, Y: Integer, F: PairSteps<A, B, Y>> Kernel for Blocks<A, B, Y, F> {
+    fn run(&self, inputs: &Inputs<'_>, [output, ..]: &mut Writable<'_>) -> Result<(), OperatorFault> {
+        let (operands, function) = ((inputs.get::<A>(0), inputs.get::<B>(1)), &self.function);
+        self.broadcast.for_each_block(operands, elements_mut(output), |left, right, output, length| {
+            self.engine.run_loop(ZipBlocks { left, right, output, length, function });
+        });
         Ok(())
     }
 }

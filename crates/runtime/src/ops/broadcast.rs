@@ -6,6 +6,7 @@
 use alloc::vec::Vec;
 
 use crate::error::OperatorFault;
+use crate::kernels::elementwise::Side;
 
 /// The shape of what operands of the given shapes make together.
 pub(crate) fn broadcast_shape(operands: &[&[usize]]) -> Result<Vec<usize>, OperatorFault> {
@@ -72,7 +73,7 @@ impl<const N: usize> Broadcast<N> {
     }
 
     /// Calls `fill` with each run of the result and the operands' elements at which it starts.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn for_each_run<Y>(&self, output: &mut [Y], mut fill: impl FnMut([usize; N], &mut [Y])) {
         let block = self.rows.extent * self.run.extent;
         for (index, block) in output.chunks_exact_mut(block.max(1)).enumerate() {
@@ -122,42 +123,40 @@ impl<const N: usize> Axis<N> {
 }
 
 impl Broadcast<2> {
-    /// Fills the result with a function of pairs of elements.
-    #[inline(always)]
-    pub(crate) fn map<A: Copy, B: Copy, Y>(
+    /// Calls `fill` with the rows of each block of the result, their length, and what they are made of.
+    #[inline]
+    pub(crate) fn for_each_block<A, B, Y>(
         &self,
-        left: &[A],
-        right: &[B],
+        (left, right): (&[A], &[B]),
         output: &mut [Y],
-        function: impl Fn(A, B) -> Y,
+        mut fill: impl FnMut(Side<'_, A>, Side<'_, B>, &mut [Y], usize),
     ) {
-        self.for_each_run(output, |[a, b], run| match self.run_steps() {
-            [0, _] => {
-                let a = left[a];
-                run.iter_mut().zip(&right[b..]).for_each(|(y, &b)| *y = function(a, b));
-            }
-            [_, 0] => {
-                let b = right[b];
-                run.iter_mut().zip(&left[a..]).for_each(|(y, &a)| *y = function(a, b));
-            }
-            _ => {
-                let pairs = left[a..].iter().zip(&right[b..]);
-                run.iter_mut().zip(pairs).for_each(|(y, (&a, &b))| *y = function(a, b));
-            }
-        });
+        let ([left_row, right_row], [left_step, right_step]) = (self.rows.steps, self.run.steps);
+        let block = self.rows.extent * self.run.extent;
+        for (index, block) in output.chunks_exact_mut(block.max(1)).enumerate() {
+            let [a, b] = self.starts(index);
+            let left = Side { elements: &left[a..], row_step: left_row, step: left_step };
+            let right = Side { elements: &right[b..], row_step: right_row, step: right_step };
+            fill(left, right, block, self.run.extent);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernels::Engine;
+    use crate::kernels::elementwise::{Loop, Zip};
 
     fn walk(left: &[usize], right: &[usize]) -> Vec<(usize, usize)> {
         let shape = broadcast_shape(&[left, right]).unwrap();
         let elements = |shape: &[usize]| (0..shape.iter().product()).collect::<Vec<usize>>();
         let mut output = alloc::vec![(0, 0); shape.iter().product()];
         let broadcast = Broadcast::new([left, right], &shape);
-        broadcast.map(&elements(left), &elements(right), &mut output, |a, b| (a, b));
+        let (left, right) = (elements(left), elements(right));
+        broadcast.for_each_block((&left, &right), &mut output, |left, right, output, length| {
+            Zip { left, right, output, length, function: &|a, b| (a, b) }.run(Engine::Generic);
+        });
         let sources = (0..output.len()).map(|index| broadcast.sources(index).into());
         assert_eq!(sources.collect::<Vec<(usize, usize)>>(), output);
         output

@@ -117,6 +117,10 @@ impl Layer for DepthwiseConv2d {
         Some(Patches { images, rows, columns, groups, depth, spread, weights })
     }
 
+    fn sums_rows(&self) -> bool {
+        false
+    }
+
     fn for_each_sum<A: Arithmetic>(
         &self,
         arithmetic: &A,

@@ -4,8 +4,10 @@ use burnlite_tflite::{Activation, ElementType};
 
 use crate::error::OperatorFault;
 use crate::fixed_point::QuantizedMultiplier;
+use crate::kernels::Engine;
+use crate::kernels::elementwise::{Steps, center, finish};
 use crate::ops::integer::{Integer, OutputRange, multiplier, uniform};
-use crate::ops::map::{element_type, map};
+use crate::ops::map::{element_type, map, map_steps};
 use crate::ops::table::{Precision, Table8, Table16, Table16Parameters};
 use crate::plan::{Node, Planned};
 
@@ -28,10 +30,7 @@ pub(crate) fn plan_tabulated(
     match element_type(node)? {
         ElementType::Float32 => map(node, function),
         ElementType::Int8 => map_table8(node, function),
-        ElementType::Int16 => {
-            let table = table16(node, function)?;
-            map(node, move |x| table.lookup(x))
-        }
+        ElementType::Int16 => map_steps::<i16, i16>(node, table16(node, function)?),
         _ => Err(node.types_fault()),
     }
 }
@@ -132,9 +131,9 @@ pub(crate) fn tanh(x: f32) -> f32 {
 /// From an operand's integers to a result's of the same type.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rescale {
-    input_zero_point: i32,
-    multiplier: QuantizedMultiplier,
-    range: OutputRange,
+    pub(crate) input_zero_point: i32,
+    pub(crate) multiplier: QuantizedMultiplier,
+    pub(crate) range: OutputRange,
 }
 
 impl Rescale {
@@ -147,13 +146,26 @@ impl Rescale {
     /// The element less the zero point, in the operand's scale.
     #[inline]
     pub(crate) fn centered<T: Integer>(&self, x: T) -> i32 {
-        x.into() - self.input_zero_point
+        x.into().wrapping_sub(self.input_zero_point)
     }
 
     /// The result for a value in the operand's scale.
     #[inline]
     pub(crate) fn output<T: Integer>(&self, centered: i32) -> T {
         self.range.output(self.multiplier.apply(centered))
+    }
+}
+
+impl<X: Integer, Y: Integer> Steps<X, Y> for Rescale {
+    #[inline]
+    fn of(&self, x: X) -> Y {
+        self.output(self.centered(x))
+    }
+    #[inline(always)]
+    fn block(&self, engine: Engine, lanes: &mut [i32]) {
+        center(lanes, self.input_zero_point, 0);
+        engine.rescale(lanes, self.multiplier);
+        finish(lanes, self.range);
     }
 }
 

@@ -138,6 +138,10 @@ impl<L: Layer> Kernel for HybridLayer<L> {
         }
         Ok(())
     }
+
+    fn kernels(&self) -> Kernels {
+        if self.layer.sums_rows() { self.kernels.of_dots() } else { Kernels::Reference }
+    }
 }
 
 #[cfg(test)]

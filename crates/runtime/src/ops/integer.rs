@@ -10,6 +10,8 @@ use burnlite_tflite::{Activation, Element, ElementType};
 
 use crate::error::OperatorFault;
 use crate::fixed_point::{QuantizedMultiplier, round_half_away};
+use crate::kernels::Engine;
+use crate::kernels::elementwise::center;
 use crate::kernels::matrix::{Bias, ChannelFactors};
 use crate::ops::activation::integer_range;
 use crate::ops::weighted::OutputStage;
@@ -144,6 +146,17 @@ impl InputRescale {
     #[inline]
     pub(crate) fn rescale<T: Integer>(&self, value: T) -> i32 {
         self.multiplier.apply((value.into() - self.zero_point) << self.left_shift)
+    }
+
+    /// [`rescale`](Self::rescale) of each lane.
+    #[inline(always)]
+    pub(crate) fn block(&self, engine: Engine, lanes: &mut [i32]) {
+        if self.multiplier == QuantizedMultiplier::HALF && self.left_shift > 0 {
+            // The larger of two operands' scales has this factor: nothing is lost, so nothing is rounded.
+            return center(lanes, self.zero_point, self.left_shift - 1);
+        }
+        center(lanes, self.zero_point, self.left_shift);
+        engine.rescale(lanes, self.multiplier);
     }
 }
 

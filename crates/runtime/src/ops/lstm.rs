@@ -15,6 +15,7 @@ use burnlite_tflite::{Element, ElementType, UnidirectionalSequenceLstmOptions};
 use crate::error::OperatorFault;
 use crate::frame::{Inputs, Writable, elements_mut};
 use crate::interpreter::Numerics;
+use crate::kernels::Kernels;
 use crate::plan::{Kernel, Node, Planned};
 
 const INPUT: usize = 0;
@@ -230,6 +231,11 @@ trait Cell: Debug + Send + Sync {
 
     /// Updates the output and the cells of a sequence.
     fn step(&self, operands: &Inputs<'_>, step: Step<'_, Self::Activation, Self::State>);
+
+    /// Which kernels sum products.
+    fn kernels(&self) -> Kernels {
+        Kernels::Reference
+    }
 }
 
 /// What a step reads and writes.
@@ -277,6 +283,10 @@ impl<C: Cell> Kernel for Sequences<C> {
             }
         }
         Ok(())
+    }
+
+    fn kernels(&self) -> Kernels {
+        self.cell.kernels()
     }
 }
 

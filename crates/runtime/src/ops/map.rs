@@ -1,5 +1,6 @@
 //! One function for all of an operand: of each element, or of each row.
 
+use alloc::boxed::Box;
 use core::fmt;
 use core::marker::PhantomData;
 
@@ -7,6 +8,9 @@ use burnlite_tflite::{Element, ElementType};
 
 use crate::error::OperatorFault;
 use crate::frame::{Inputs, Writable, elements_mut};
+use crate::kernels::Engine;
+use crate::kernels::elementwise::{Loop, Map, MapBlocks, Steps};
+use crate::ops::integer::Integer;
 use crate::plan::{Kernel, Node, Planned};
 
 /// The element type that the operand and the result share.
@@ -20,7 +24,11 @@ pub(crate) fn map<T: Element>(
     node: &Node<'_>,
     function: impl Fn(T) -> T + Send + Sync + 'static,
 ) -> Result<Planned, OperatorFault> {
-    try_map(node, move |x| Ok(function(x)))
+    let shape = node.input(0)?.shape;
+    Ok(match node.options.kernels.engine() {
+        Some(engine) if size_of::<T>() == 1 => Planned::new(shape, Bytes::new(engine, function)),
+        engine => Planned::new(shape, Elements { engine, function, elements: PhantomData }),
+    })
 }
 
 /// As [`map`], with a function that refuses some elements.
@@ -28,7 +36,30 @@ pub(crate) fn try_map<T: Element>(
     node: &Node<'_>,
     function: impl Fn(T) -> Result<T, OperatorFault> + Send + Sync + 'static,
 ) -> Result<Planned, OperatorFault> {
-    Ok(Planned::vectorized(node, node.input(0)?.shape, Elements { function, element: PhantomData }))
+    let shape = node.input(0)?.shape;
+    let engine = node.options.kernels.engine().filter(|_| size_of::<T>() == 1);
+    Ok(match engine.and_then(|engine| Bytes::checked(engine, &function).ok()) {
+        Some(bytes) => Planned::new(shape, bytes),
+        None => Planned::new(shape, CheckedElements { function, element: PhantomData }),
+    })
+}
+
+/// As [`map`], by blocks of integers, which may be of another type then.
+pub(crate) fn map_steps<X: Integer, Y: Integer>(
+    node: &Node<'_>,
+    function: impl Steps<X, Y>,
+) -> Result<Planned, OperatorFault> {
+    let shape = node.input(0)?.shape;
+    Ok(match node.options.kernels.engine() {
+        Some(engine) if (size_of::<X>(), size_of::<Y>()) == (1, 1) => {
+            Planned::new(shape, Bytes::new(engine, |x| function.of(x)))
+        }
+        Some(engine) => Planned::new(shape, Blocks { engine, function, elements: PhantomData }),
+        None => {
+            let function = move |x| function.of(x);
+            Planned::new(shape, Elements { engine: None, function, elements: PhantomData })
+        }
+    })
 }
 
 /// Applies a function to each row of the last dimension; it writes a row of the same length.
@@ -43,20 +74,81 @@ pub(crate) fn map_rows<T: Element, U: Element>(
             found: [].into(),
         });
     };
-    Ok(Planned::vectorized(node, shape, Rows { depth, function, elements: PhantomData }))
+    Ok(Planned::new(shape, Rows { depth, function, elements: PhantomData }))
 }
 
-struct Elements<T, F> {
+struct Elements<X, Y, F> {
+    engine: Option<Engine>,
+    function: F,
+    elements: PhantomData<fn(X) -> Y>,
+}
+
+impl<X: Element, Y: Element, F: Fn(X) -> Y + Send + Sync> Kernel for Elements<X, Y, F> {
+    fn run(&self, inputs: &Inputs<'_>, [output, ..]: &mut Writable<'_>) -> Result<(), OperatorFault> {
+        let map = Map { input: inputs.get(0), output: elements_mut(output), function: &self.function };
+        match self.engine {
+            Some(engine) => engine.run_loop(map),
+            None => map.run(Engine::Generic),
+        }
+        Ok(())
+    }
+}
+
+struct CheckedElements<T, F> {
     function: F,
     element: PhantomData<T>,
 }
 
-impl<T: Element, F: Fn(T) -> Result<T, OperatorFault> + Send + Sync> Kernel for Elements<T, F> {
-    #[inline(always)]
+impl<T: Element, F: Fn(T) -> Result<T, OperatorFault> + Send + Sync> Kernel for CheckedElements<T, F> {
     fn run(&self, inputs: &Inputs<'_>, [output, ..]: &mut Writable<'_>) -> Result<(), OperatorFault> {
         for (y, &x) in elements_mut::<T>(output).iter_mut().zip(inputs.get::<T>(0)) {
             *y = (self.function)(x)?;
         }
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+struct Blocks<X, Y, F> {
+    engine: Engine,
+    function: F,
+    elements: PhantomData<fn(X) -> Y>,
+}
+
+impl<X: Integer, Y: Integer, F: Steps<X, Y>> Kernel for Blocks<X, Y, F> {
+    fn run(&self, inputs: &Inputs<'_>, [output, ..]: &mut Writable<'_>) -> Result<(), OperatorFault> {
+        let (input, output) = (inputs.get::<X>(0), elements_mut::<Y>(output));
+        self.engine.run_loop(MapBlocks { input, output, function: &self.function });
+        Ok(())
+    }
+}
+
+/// A function of bytes, as the table of all its values.
+#[derive(Debug)]
+struct Bytes {
+    engine: Engine,
+    table: Box<[u8; 256]>,
+}
+
+impl Bytes {
+    fn new<X: Element, Y: Element>(engine: Engine, function: impl Fn(X) -> Y) -> Self {
+        let value = |byte| bytemuck::bytes_of(&function(bytemuck::pod_read_unaligned(&[byte])))[0];
+        Self { engine, table: Box::new(core::array::from_fn(|index| value(index as u8))) }
+    }
+
+    /// The table, if the function refuses nothing.
+    fn checked<T: Element>(
+        engine: Engine,
+        function: impl Fn(T) -> Result<T, OperatorFault>,
+    ) -> Result<Self, OperatorFault> {
+        (0..=u8::MAX).try_for_each(|byte| function(bytemuck::pod_read_unaligned(&[byte])).map(drop))?;
+        Ok(Self::new(engine, |x: T| function(x).unwrap_or(x)))
+    }
+}
+
+impl Kernel for Bytes {
+    fn run(&self, inputs: &Inputs<'_>, [output, ..]: &mut Writable<'_>) -> Result<(), OperatorFault> {
+        self.engine.lookup(&self.table, inputs.bytes(0), output);
         Ok(())
     }
 }
@@ -68,7 +160,6 @@ struct Rows<T, U, F> {
 }
 
 impl<T: Element, U: Element, F: Fn(&[T], &mut [U]) + Send + Sync> Kernel for Rows<T, U, F> {
-    #[inline(always)]
     fn run(&self, inputs: &Inputs<'_>, [output, ..]: &mut Writable<'_>) -> Result<(), OperatorFault> {
         let rows = inputs.get::<T>(0).chunks_exact(self.depth.max(1));
         for (row, output) in rows.zip(elements_mut::<U>(output).chunks_exact_mut(self.depth.max(1))) {
@@ -79,9 +170,15 @@ impl<T: Element, U: Element, F: Fn(&[T], &mut [U]) + Send + Sync> Kernel for Row
 }
 
 // Functions have no text of their own.
-impl<T, F> fmt::Debug for Elements<T, F> {
+impl<X, Y, F> fmt::Debug for Elements<X, Y, F> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Elements")
+        formatter.debug_struct("Elements").field("engine", &self.engine).finish_non_exhaustive()
+    }
+}
+
+impl<T, F> fmt::Debug for CheckedElements<T, F> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("CheckedElements")
     }
 }
 

@@ -3,7 +3,10 @@
 use burnlite_tflite::{Activation, ElementType};
 
 use crate::error::OperatorFault;
+use crate::fixed_point::QuantizedMultiplier;
 use crate::interpreter::Numerics;
+use crate::kernels::Engine;
+use crate::kernels::elementwise::{PairSteps, finish};
 use crate::ops::binary;
 use crate::ops::integer::{Integer, OutputRange, multiplier, uniform};
 use crate::plan::{Node, Planned};
@@ -45,15 +48,38 @@ fn plan_integer<T: Integer>(node: &Node<'_>) -> Result<Planned, OperatorFault> {
     let positive = multiplier::<i32>(positive, &output)?;
     let negative = multiplier::<i32>(negative, &output)?;
     let range = OutputRange::new::<T>(&output, Activation::None)?;
-    binary::plan(node, move |x: T, alpha: i8| -> T {
-        let x = x.into() - zero_point;
-        let scaled = if x >= 0 {
-            positive.apply(x)
-        } else {
-            negative.apply(x * (i32::from(alpha) - alpha_zero_point))
-        };
-        range.output(scaled)
-    })
+    let zero_points = (zero_point, alpha_zero_point);
+    binary::plan_steps::<T, i8, T>(node, IntegerPrelu { zero_points, positive, negative, range })
+}
+
+#[derive(Debug)]
+struct IntegerPrelu {
+    /// The input's and alpha's.
+    zero_points: (i32, i32),
+    positive: QuantizedMultiplier,
+    negative: QuantizedMultiplier,
+    range: OutputRange,
+}
+
+impl<T: Integer> PairSteps<T, i8, T> for IntegerPrelu {
+    #[inline]
+    fn of(&self, x: T, alpha: i8) -> T {
+        let (x, alpha) = (x.into() - self.zero_points.0, i32::from(alpha) - self.zero_points.1);
+        self.range.output(if x >= 0 { self.positive.apply(x) } else { self.negative.apply(x * alpha) })
+    }
+    #[inline(always)]
+    fn block(&self, engine: Engine, left: &mut [i32], right: &mut [i32]) {
+        for (x, alpha) in left.iter_mut().zip(right.iter_mut()) {
+            let centered = *x - self.zero_points.0;
+            *alpha = centered.min(0) * (*alpha - self.zero_points.1);
+            *x = centered.max(0);
+        }
+        engine.rescale(left, self.positive);
+        engine.rescale(right, self.negative);
+        // One of the two is 0.
+        left.iter_mut().zip(right).for_each(|(positive, negative)| *positive += *negative);
+        finish(left, self.range);
+    }
 }
 
 #[cfg(test)]

@@ -6,17 +6,21 @@ use core::marker::PhantomData;
 use burnlite_tflite::ElementType;
 
 use crate::error::OperatorFault;
-use crate::fixed_point::{QuantizedMultiplier, round_half_away_f32};
+use crate::fixed_point::round_half_away_f32;
 use crate::frame::{Inputs, Writable, elements_mut};
 use crate::interpreter::Numerics;
-use crate::ops::integer::{Integer, multiplier};
+use crate::kernels::Engine;
+use crate::kernels::elementwise::Loop;
+use crate::ops::activation::clamp;
+use crate::ops::elementwise::Rescale;
+use crate::ops::integer::{Integer, OutputRange, multiplier};
+use crate::ops::map::map_steps;
 use crate::plan::{Kernel, Node, Operand, Planned};
 
 /// `round(value / scale) + zero_point`, in single precision, halves away from zero, saturating (`AffineQuantize`).
 ///
 /// Beyond the range of 32-bit integers, for infinities and NaN, the reference's result is undefined and differs between
 /// machines; here large values saturate and NaN is the zero point.
-#[inline(always)]
 pub(crate) fn quantize_slice<T: Integer>(values: &[f32], (scale, zero_point): (f32, i32), output: &mut [T]) {
     for (q, &value) in output.iter_mut().zip(values) {
         *q = T::saturating_from(round_half_away_f32(value / scale).saturating_add(zero_point));
@@ -24,7 +28,6 @@ pub(crate) fn quantize_slice<T: Integer>(values: &[f32], (scale, zero_point): (f
 }
 
 /// `scale * (q - zero_point)`, rounded once.
-#[inline(always)]
 pub(crate) fn dequantize_slice<T: Integer>(
     values: &[T],
     (scale, zero_point): (f32, i32),
@@ -33,6 +36,63 @@ pub(crate) fn dequantize_slice<T: Integer>(
     for (y, &q) in output.iter_mut().zip(values) {
         *y = (f64::from(scale) * (f64::from(q.into()) - f64::from(zero_point))) as f32;
     }
+}
+
+/// [`quantize_slice`] or [`dequantize_slice`] in steps that the compiler vectorizes.
+struct Conversion<'l, X, Y> {
+    input: &'l [X],
+    output: &'l mut [Y],
+    scale: f32,
+    zero_point: i32,
+}
+
+impl<T: Integer> Loop for Conversion<'_, f32, T> {
+    #[inline(always)]
+    fn run(self, _: Engine) {
+        let Self { input, output, scale, zero_point } = self;
+        if !is_small::<T>(zero_point) {
+            return quantize_slice(input, (scale, zero_point), output);
+        }
+        // Bounds that are integers, and exact: to cut before rounding is as good as after.
+        let (min, max) = ((T::MIN - zero_point) as f32, (T::MAX - zero_point) as f32);
+        for (q, &value) in output.iter_mut().zip(input) {
+            let value = value / scale;
+            let value = if value.is_nan() { 0.0 } else { value };
+            let value = clamp(value, (min, max));
+            *q = T::truncating_from(round_small(value) + zero_point);
+        }
+    }
+}
+
+impl<T: Integer> Loop for Conversion<'_, T, f32> {
+    #[inline(always)]
+    fn run(self, _: Engine) {
+        let Self { input, output, scale, zero_point } = self;
+        if !is_small::<T>(zero_point) {
+            return dequantize_slice(input, (scale, zero_point), output);
+        }
+        for (y, &q) in output.iter_mut().zip(input) {
+            // The difference is exact, so the product is the only one to round: also in single precision.
+            *y = scale * (q.into() - zero_point) as f32;
+        }
+    }
+}
+
+/// [`round_half_away_f32`] of a number below 2^22 in magnitude.
+#[inline(always)]
+fn round_small(value: f32) -> i32 {
+    /// Numbers beside it are integers, and so are their bits.
+    const MIDDLE: f32 = (3 << 22) as f32;
+    let even = (value + MIDDLE) - MIDDLE;
+    // The difference is exact. Where it is a half of the value's sign, the tie went towards zero.
+    let is_tie = value - even == f32::copysign(0.5, value);
+    let rounded = even + if is_tie { f32::copysign(1.0, value) } else { 0.0 };
+    (rounded + MIDDLE).to_bits().wrapping_sub(MIDDLE.to_bits()).cast_signed()
+}
+
+/// Whether single precision holds all integers of the type less the zero point, which is one of them.
+fn is_small<T: Integer>(zero_point: i32) -> bool {
+    size_of::<T>() <= 2 && (T::MIN..=T::MAX).contains(&zero_point)
 }
 
 /// QUANTIZE: floats to integers, or integers to integers of another scale.
@@ -71,8 +131,8 @@ pub(crate) fn plan_dequantize(node: &Node<'_>) -> Result<Planned, OperatorFault>
 
 fn from_float<T: Integer>(node: &Node<'_>) -> Result<Planned, OperatorFault> {
     let parameters = Parameters::new(&node.output(0)?, node.input(0)?.shape)?;
-    let kernel = Quantize::<T> { parameters, element: PhantomData };
-    Ok(Planned::vectorized(node, node.input(0)?.shape, kernel))
+    let engine = node.options.kernels.engine();
+    Ok(Planned::new(node.input(0)?.shape, Quantize::<T> { parameters, engine, element: PhantomData }))
 }
 
 fn to_float<T: Integer>(node: &Node<'_>) -> Result<Planned, OperatorFault> {
@@ -82,7 +142,8 @@ fn to_float<T: Integer>(node: &Node<'_>) -> Result<Planned, OperatorFault> {
         // There the first channel's scale and zero point serve all of them.
         parameters.pairs.truncate(1);
     }
-    Ok(Planned::vectorized(node, input.shape, Dequantize::<T> { parameters, element: PhantomData }))
+    let engine = node.options.kernels.engine();
+    Ok(Planned::new(input.shape, Dequantize::<T> { parameters, engine, element: PhantomData }))
 }
 
 /// Scales and zero points, each for a run of elements; after the last run the first pair serves again.
@@ -114,7 +175,6 @@ impl Parameters {
     }
 
     /// Calls `convert` for each run of elements with its scale and zero point.
-    #[inline(always)]
     fn for_each_run<X, Y>(
         &self,
         input: &[X],
@@ -132,25 +192,29 @@ fn rescale<T: Integer, U: Integer>(node: &Node<'_>) -> Result<Planned, OperatorF
     let (input, output) = (node.input(0)?, node.output(0)?);
     let (input_scale, input_zero_point) = input.scale_and_zero_point()?;
     let (output_scale, output_zero_point) = output.scale_and_zero_point()?;
-    let kernel = Rescale::<T, U> {
-        multiplier: multiplier::<i32>(f64::from(input_scale) / f64::from(output_scale), &output)?,
-        input_zero_point,
-        output_zero_point,
-        elements: PhantomData,
-    };
-    Ok(Planned::vectorized(node, input.shape, kernel))
+    let multiplier = multiplier::<i32>(f64::from(input_scale) / f64::from(output_scale), &output)?;
+    let range = OutputRange { zero_point: output_zero_point, min: U::MIN, max: U::MAX };
+    map_steps::<T, U>(node, Rescale { input_zero_point, multiplier, range })
 }
 
 #[derive(Debug)]
 struct Quantize<T> {
     parameters: Parameters,
+    engine: Option<Engine>,
     element: PhantomData<T>,
 }
 
 impl<T: Integer> Kernel for Quantize<T> {
-    #[inline(always)]
     fn run(&self, inputs: &Inputs<'_>, [output, ..]: &mut Writable<'_>) -> Result<(), OperatorFault> {
-        self.parameters.for_each_run(inputs.get(0), elements_mut::<T>(output), quantize_slice);
+        let (input, output) = (inputs.get(0), elements_mut::<T>(output));
+        match self.engine {
+            Some(engine) => {
+                self.parameters.for_each_run(input, output, |input, (scale, zero_point), output| {
+                    engine.run_loop(Conversion { input, output, scale, zero_point });
+                })
+            }
+            None => self.parameters.for_each_run(input, output, quantize_slice),
+        }
         Ok(())
     }
 }
@@ -158,31 +222,20 @@ impl<T: Integer> Kernel for Quantize<T> {
 #[derive(Debug)]
 struct Dequantize<T> {
     parameters: Parameters,
+    engine: Option<Engine>,
     element: PhantomData<T>,
 }
 
 impl<T: Integer> Kernel for Dequantize<T> {
-    #[inline(always)]
     fn run(&self, inputs: &Inputs<'_>, [output, ..]: &mut Writable<'_>) -> Result<(), OperatorFault> {
-        self.parameters.for_each_run(inputs.get::<T>(0), elements_mut(output), dequantize_slice);
-        Ok(())
-    }
-}
-
-#[derive(Debug)]
-struct Rescale<T, U> {
-    multiplier: QuantizedMultiplier,
-    input_zero_point: i32,
-    output_zero_point: i32,
-    elements: PhantomData<(T, U)>,
-}
-
-impl<T: Integer, U: Integer> Kernel for Rescale<T, U> {
-    #[inline(always)]
-    fn run(&self, inputs: &Inputs<'_>, [output, ..]: &mut Writable<'_>) -> Result<(), OperatorFault> {
-        for (y, &x) in elements_mut::<U>(output).iter_mut().zip(inputs.get::<T>(0)) {
-            let value = self.multiplier.apply(x.into().wrapping_sub(self.input_zero_point));
-            *y = U::saturating_from(value.saturating_add(self.output_zero_point));
+        let (input, output) = (inputs.get::<T>(0), elements_mut(output));
+        match self.engine {
+            Some(engine) => {
+                self.parameters.for_each_run(input, output, |input, (scale, zero_point), output| {
+                    engine.run_loop(Conversion { input, output, scale, zero_point });
+                })
+            }
+            None => self.parameters.for_each_run(input, output, dequantize_slice),
         }
         Ok(())
     }

@@ -10,6 +10,8 @@ use burnlite_tflite::{Activation, Element, ElementType, ReducerOptions};
 use crate::error::OperatorFault;
 use crate::fixed_point::QuantizedMultiplier;
 use crate::frame::{Inputs, Writable, elements_mut};
+use crate::kernels::Engine;
+use crate::kernels::elementwise::Loop;
 use crate::ops::integer::{Integer, OutputRange, multiplier};
 use crate::plan::{Kernel, Node, Planned};
 
@@ -39,9 +41,9 @@ pub(crate) fn plan_min(node: &Node<'_>, options: &ReducerOptions) -> Result<Plan
 
 fn plan_quotient(node: &Node<'_>, groups: Groups, divisor: usize) -> Result<Planned, OperatorFault> {
     match element_type(node)? {
-        ElementType::Float32 => Ok(reduced(groups, Quotient::<f32>::new(divisor))),
-        ElementType::Int32 => Ok(reduced(groups, Quotient::<i32>::new(divisor))),
-        ElementType::Int64 => Ok(reduced(groups, Quotient::<i64>::new(divisor))),
+        ElementType::Float32 => Ok(reduced(node, groups, Quotient::<f32>::new(divisor))),
+        ElementType::Int32 => Ok(reduced(node, groups, Quotient::<i32>::new(divisor))),
+        ElementType::Int64 => Ok(reduced(node, groups, Quotient::<i64>::new(divisor))),
         ElementType::Int8 => plan_rescaled::<i8>(node, groups, divisor),
         ElementType::Int16 => plan_rescaled::<i16>(node, groups, divisor),
         _ => Err(node.types_fault()),
@@ -59,6 +61,7 @@ fn plan_rescaled<T: Integer>(
     let factor = multiplier::<i32>(f64::from(input_scale) / f64::from(output_scale), &output)?;
     let elements = groups.elements();
     Ok(reduced(
+        node,
         groups,
         RescaledQuotient::<T> {
             // The reference leaves the integer 0 where there is nothing to sum.
@@ -79,11 +82,11 @@ fn plan_extremum(
     node.output(0)?.require_quantization_of(&node.input(0)?)?;
     let groups = Groups::new(node, options)?;
     match element_type(node)? {
-        ElementType::Float32 => Ok(reduced(groups, Extremum::<f32>::new(extreme))),
-        ElementType::Int8 => Ok(reduced(groups, Extremum::<i8>::new(extreme))),
-        ElementType::Int16 => Ok(reduced(groups, Extremum::<i16>::new(extreme))),
-        ElementType::Int32 => Ok(reduced(groups, Extremum::<i32>::new(extreme))),
-        ElementType::Int64 => Ok(reduced(groups, Extremum::<i64>::new(extreme))),
+        ElementType::Float32 => Ok(reduced(node, groups, Extremum::<f32>::new(extreme))),
+        ElementType::Int8 => Ok(reduced(node, groups, Extremum::<i8>::new(extreme))),
+        ElementType::Int16 => Ok(reduced(node, groups, Extremum::<i16>::new(extreme))),
+        ElementType::Int32 => Ok(reduced(node, groups, Extremum::<i32>::new(extreme))),
+        ElementType::Int64 => Ok(reduced(node, groups, Extremum::<i64>::new(extreme))),
         _ => Err(node.types_fault()),
     }
 }
@@ -101,14 +104,15 @@ fn element_type(node: &Node<'_>) -> Result<ElementType, OperatorFault> {
     Ok(input.element_type())
 }
 
-fn reduced<R: Reducer + 'static>(groups: Groups, reducer: R) -> Planned {
-    Planned::new(groups.shape.clone(), Reduce { groups, reducer })
+fn reduced<R: Reducer + 'static>(node: &Node<'_>, groups: Groups, reducer: R) -> Planned {
+    let engine = node.options.kernels.engine();
+    Planned::new(groups.shape.clone(), Reduce { groups, engine, reducer })
 }
 
 /// What becomes of the elements of a group.
 trait Reducer: Debug + Send + Sync {
     type Element: Element;
-    type Accumulator;
+    type Accumulator: Copy;
 
     fn initial(&self) -> Self::Accumulator;
     fn fold(&self, accumulator: Self::Accumulator, element: Self::Element) -> Self::Accumulator;
@@ -118,13 +122,18 @@ trait Reducer: Debug + Send + Sync {
 #[derive(Debug)]
 struct Reduce<R> {
     groups: Groups,
+    engine: Option<Engine>,
     reducer: R,
 }
 
 impl<R: Reducer> Kernel for Reduce<R> {
     fn run(&self, inputs: &Inputs<'_>, [output, ..]: &mut Writable<'_>) -> Result<(), OperatorFault> {
-        let (input, reducer) = (inputs.get(0), &self.reducer);
-        for (group, y) in elements_mut(output).iter_mut().enumerate() {
+        let (input, output, reducer) = (inputs.get(0), elements_mut(output), &self.reducer);
+        if let Some(engine) = self.engine {
+            engine.run_loop(Folds { groups: &self.groups, reducer, input, output });
+            return Ok(());
+        }
+        for (group, y) in output.iter_mut().enumerate() {
             let fold = |accumulator, x| reducer.fold(accumulator, x);
             *y = reducer.result(self.groups.fold(group, input, reducer.initial(), fold));
         }
@@ -132,9 +141,77 @@ impl<R: Reducer> Kernel for Reduce<R> {
     }
 }
 
+/// The same in the order of memory: neighbouring groups together, or neighbouring elements of a group.
+struct Folds<'l, R: Reducer> {
+    groups: &'l Groups,
+    reducer: &'l R,
+    input: &'l [R::Element],
+    output: &'l mut [R::Element],
+}
+
+/// Groups that are folded together.
+const TOGETHER: usize = 64;
+
+impl<R: Reducer> Loop for Folds<'_, R> {
+    #[inline(always)]
+    fn run(self, _: Engine) {
+        let Self { groups, reducer, input, output } = self;
+        let neighbours = groups.neighbours();
+        if neighbours == 1 {
+            for (group, y) in output.iter_mut().enumerate() {
+                *y = reducer.result(fold_one(groups, reducer, input, group));
+            }
+            return;
+        }
+        for (index, output) in output.chunks_mut(neighbours).enumerate() {
+            for (part, output) in output.chunks_mut(TOGETHER).enumerate() {
+                fold_together(groups, reducer, input, index * neighbours + part * TOGETHER, output);
+            }
+        }
+    }
+}
+
+/// The elements of a group, those of a run as a slice where they lie together.
+#[inline(always)]
+fn fold_one<R: Reducer>(groups: &Groups, reducer: &R, input: &[R::Element], group: usize) -> R::Accumulator {
+    let mut accumulator = reducer.initial();
+    groups.for_each_run(group, |start, run| {
+        let fold = |accumulator, &x: &R::Element| reducer.fold(accumulator, x);
+        accumulator = match run.step {
+            1 => input[start..][..run.extent].iter().fold(accumulator, fold),
+            step => input[start..].iter().step_by(step).take(run.extent).fold(accumulator, fold),
+        };
+    });
+    accumulator
+}
+
+/// The results of neighbouring groups from the given one on, at most [`TOGETHER`].
+#[inline(always)]
+fn fold_together<R: Reducer>(
+    groups: &Groups,
+    reducer: &R,
+    input: &[R::Element],
+    first: usize,
+    output: &mut [R::Element],
+) {
+    let mut accumulators = [reducer.initial(); TOGETHER];
+    let accumulators = &mut accumulators[..output.len()];
+    groups.for_each_run(first, |start, run| {
+        for element in 0..run.extent {
+            let elements = &input[start + element * run.step..][..accumulators.len()];
+            for (accumulator, &x) in accumulators.iter_mut().zip(elements) {
+                *accumulator = reducer.fold(*accumulator, x);
+            }
+        }
+    });
+    for (y, &accumulator) in output.iter_mut().zip(&*accumulators) {
+        *y = reducer.result(accumulator);
+    }
+}
+
 /// A number as it is, without scale and zero point, and its sums.
 trait Number: Element {
-    type Sum: Default;
+    type Sum: Copy + Default;
 
     fn added_to(self, sum: Self::Sum) -> Self::Sum;
     fn quotient(sum: Self::Sum, divisor: usize) -> Self;

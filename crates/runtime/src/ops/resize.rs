@@ -1,11 +1,15 @@
 //! RESIZE_BILINEAR and RESIZE_NEAREST_NEIGHBOR: images of another size.
 
+use alloc::vec::Vec;
+use core::fmt::Debug;
 use core::marker::PhantomData;
 
 use burnlite_tflite::{Element, ElementType, ResizeBilinearOptions, ResizeNearestNeighborOptions};
 
 use crate::error::OperatorFault;
 use crate::frame::{Inputs, Writable, elements_mut};
+use crate::kernels::Engine;
+use crate::kernels::elementwise::Loop;
 use crate::ops::integer::Integer;
 use crate::ops::strided::element_bytes;
 use crate::plan::{Kernel, Node, Planned};
@@ -21,15 +25,19 @@ pub(crate) fn plan_bilinear(
     }
     let images = Images::new(node, Alignment { align_corners, half_pixel_centers })?;
     match (node.input(0)?.element_type(), node.output(0)?.element_type()) {
-        (ElementType::Float32, ElementType::Float32) => Ok(bilinear::<f32>(images)),
-        (ElementType::Int8, ElementType::Int8) => Ok(bilinear::<i8>(images)),
-        (ElementType::Int16, ElementType::Int16) => Ok(bilinear::<i16>(images)),
+        (ElementType::Float32, ElementType::Float32) => Ok(bilinear::<f32>(node, images)),
+        (ElementType::Int8, ElementType::Int8) => Ok(bilinear::<i8>(node, images)),
+        (ElementType::Int16, ElementType::Int16) => Ok(bilinear::<i16>(node, images)),
         _ => Err(node.types_fault()),
     }
 }
 
-fn bilinear<T: Mixed>(images: Images) -> Planned {
-    Planned::new(images.output_shape(), Bilinear::<T> { images, element: PhantomData })
+fn bilinear<T: Mixed>(node: &Node<'_>, images: Images) -> Planned {
+    let shape = images.output_shape();
+    match node.options.kernels.engine() {
+        Some(engine) => Planned::new(shape, BilinearLines::<T>::new(images, engine)),
+        None => Planned::new(shape, Bilinear::<T> { images, element: PhantomData }),
+    }
 }
 
 /// RESIZE_NEAREST_NEIGHBOR: each pixel the one nearest to its place; elements of any type.
@@ -40,7 +48,10 @@ pub(crate) fn plan_nearest(
     let &ResizeNearestNeighborOptions { align_corners, half_pixel_centers } = options;
     let images = Images::new(node, Alignment { align_corners, half_pixel_centers })?;
     let pixel_bytes = images.channels * element_bytes(node, &node.input(0)?)?;
-    Ok(Planned::new(images.output_shape(), Nearest { images, pixel_bytes }))
+    Ok(match node.options.kernels.engine() {
+        Some(_) => Planned::new(images.output_shape(), NearestLines::new(images, pixel_bytes)),
+        None => Planned::new(images.output_shape(), Nearest { images, pixel_bytes }),
+    })
 }
 
 /// The shapes of a resizing: `[batch, rows.input, columns.input, channels]` to the same with the axes' outputs.
@@ -127,6 +138,11 @@ impl Axis {
         }
     }
 
+    /// What `place` gives for the first of the output's pixels: nearly always all of them.
+    fn places<P>(&self, place: impl Fn(&Self, usize) -> P) -> Vec<P> {
+        (0..self.output.min(MAX_PLACES)).map(|index| place(self, index)).collect()
+    }
+
     fn scale(&self) -> f32 {
         let (input, output) = self.steps();
         input as f32 / output as f32
@@ -169,13 +185,30 @@ impl Axis {
 /// 1 with 10 bits behind the point.
 const ONE: i64 = 1 << 10;
 
+/// An extent in a hostile file could ask for a table of any size.
+const MAX_PLACES: usize = 1 << 16;
+
 /// An element that can be mixed of four.
 trait Mixed: Element {
-    type Distance: Copy;
+    type Distance: Copy + Debug + Send + Sync;
 
     fn neighbours(axis: &Axis, index: usize) -> Neighbours<Self::Distance>;
     /// The mixture of the elements of two rows, each at two columns.
     fn mix(elements: [[Self; 2]; 2], row: Self::Distance, column: Self::Distance) -> Self;
+
+    /// The mixtures of the elements of four pixels. Must be `#[inline(always)]`.
+    #[inline(always)]
+    fn mix_pixels(
+        [[a, b], [c, d]]: [[&[Self]; 2]; 2],
+        row: Self::Distance,
+        column: Self::Distance,
+        output: &mut [Self],
+    ) {
+        let elements = a.iter().zip(b).zip(c.iter().zip(d));
+        for (y, ((&a, &b), (&c, &d))) in output.iter_mut().zip(elements) {
+            *y = Self::mix([[a, b], [c, d]], row, column);
+        }
+    }
 }
 
 impl Mixed for f32 {
@@ -192,7 +225,7 @@ impl Mixed for f32 {
 }
 
 macro_rules! mixed_integers {
-    ($($integer:ident),*) => {$(
+    ($($integer:ident: $sum:ident),*) => {$(
         impl Mixed for $integer {
             type Distance = i64;
 
@@ -203,10 +236,28 @@ macro_rules! mixed_integers {
             fn mix(elements: [[Self; 2]; 2], row: i64, column: i64) -> Self {
                 Self::saturating_from(mix_integers(elements.map(|row| row.map(i64::from)), row, column))
             }
+            #[inline(always)]
+            fn mix_pixels(
+                [[a, b], [c, d]]: [[&[Self]; 2]; 2],
+                row: i64,
+                column: i64,
+                output: &mut [Self],
+            ) {
+                let [row, column] = [row as i32, column as i32].map(|second| (ONE as i32 - second, second));
+                let elements = a.iter().zip(b).zip(c.iter().zip(d));
+                for (y, ((&a, &b), (&c, &d))) in output.iter_mut().zip(elements) {
+                    // 10 bits more, then 10 more: of 16-bit integers the latter need 64 bits.
+                    let [first, second] =
+                        [(a, c), (b, d)].map(|(a, c)| i32::from(a) * row.0 + i32::from(c) * row.1);
+                    let sum = $sum::from(first) * $sum::from(column.0) + $sum::from(second) * $sum::from(column.1);
+                    // A mixture lies between its elements: it fits the type.
+                    *y = ((sum + ((ONE * ONE) as $sum / 2) - $sum::from(sum < 0)) >> (2 * ONE.ilog2())) as Self;
+                }
+            }
         }
     )*};
 }
-mixed_integers!(i8, i16);
+mixed_integers!(i8: i32, i16: i64);
 
 /// The mixture, rounded half away from zero.
 #[inline]
@@ -243,6 +294,62 @@ impl<T: Mixed> Kernel for Bilinear<T> {
     }
 }
 
+/// The same, line by line, with the neighbours known already.
+#[derive(Debug)]
+struct BilinearLines<T: Mixed> {
+    images: Images,
+    engine: Engine,
+    rows: Vec<Neighbours<T::Distance>>,
+    columns: Vec<Neighbours<T::Distance>>,
+}
+
+impl<T: Mixed> BilinearLines<T> {
+    fn new(images: Images, engine: Engine) -> Self {
+        let (rows, columns) = (images.rows.places(T::neighbours), images.columns.places(T::neighbours));
+        Self { images, engine, rows, columns }
+    }
+}
+
+impl<T: Mixed> Kernel for BilinearLines<T> {
+    fn run(&self, inputs: &Inputs<'_>, [output, ..]: &mut Writable<'_>) -> Result<(), OperatorFault> {
+        if !output.is_empty() {
+            let (input, output) = (inputs.get(0), elements_mut(output));
+            self.engine.run_loop(MixedLines { kernel: self, input, output });
+        }
+        Ok(())
+    }
+}
+
+struct MixedLines<'l, T: Mixed> {
+    kernel: &'l BilinearLines<T>,
+    input: &'l [T],
+    output: &'l mut [T],
+}
+
+impl<T: Mixed> Loop for MixedLines<'_, T> {
+    #[inline(always)]
+    fn run(self, _: Engine) {
+        let BilinearLines { images, rows, columns, .. } = self.kernel;
+        let Images { channels, .. } = *images;
+        let lines = self.output.chunks_exact_mut(images.columns.output * channels);
+        for (index, line) in lines.enumerate() {
+            let (image, row) = (index / images.rows.output, index % images.rows.output);
+            let row = rows.get(row).copied().unwrap_or_else(|| T::neighbours(&images.rows, row));
+            let lines = [row.first, row.second].map(|row| {
+                &self.input[images.pixel(image, row, 0) * channels..][..images.columns.input * channels]
+            });
+            for (index, pixel) in line.chunks_exact_mut(channels).enumerate() {
+                let place = columns.get(index).copied();
+                let column = place.unwrap_or_else(|| T::neighbours(&images.columns, index));
+                let corners = lines.map(|line| {
+                    [column.first, column.second].map(|column| &line[column * channels..][..channels])
+                });
+                T::mix_pixels(corners, row.distance, column.distance, pixel);
+            }
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Nearest {
     images: Images,
@@ -261,10 +368,80 @@ impl Kernel for Nearest {
     }
 }
 
+/// The same, line by line, with the places known already.
+#[derive(Debug)]
+struct NearestLines {
+    images: Images,
+    pixel_bytes: usize,
+    rows: Vec<usize>,
+    columns: Vec<usize>,
+}
+
+impl NearestLines {
+    fn new(images: Images, pixel_bytes: usize) -> Self {
+        let (rows, columns) = (images.rows.places(Axis::nearest), images.columns.places(Axis::nearest));
+        Self { images, pixel_bytes, rows, columns }
+    }
+
+    fn row(&self, index: usize) -> usize {
+        self.rows.get(index).copied().unwrap_or_else(|| self.images.rows.nearest(index))
+    }
+
+    /// Copies a line's pixels of `N` bytes.
+    fn copy<const N: usize>(&self, from: &[u8], to: &mut [u8]) {
+        let (from, (to, _)) = (from.as_chunks::<N>().0, to.as_chunks_mut::<N>());
+        self.for_each(to.iter_mut(), |pixel, column| *pixel = from[column]);
+    }
+
+    fn copy_any(&self, from: &[u8], to: &mut [u8]) {
+        let bytes = self.pixel_bytes;
+        self.for_each(to.chunks_exact_mut(bytes), |pixel, column| {
+            pixel.copy_from_slice(&from[column * bytes..][..bytes]);
+        });
+    }
+
+    /// Calls `copy` with each pixel of a line and the column that it has its value from.
+    #[inline]
+    fn for_each<P>(&self, mut pixels: impl Iterator<Item = P>, copy: impl Fn(P, usize)) {
+        for (pixel, &column) in pixels.by_ref().take(self.columns.len()).zip(&self.columns) {
+            copy(pixel, column);
+        }
+        for (index, pixel) in pixels.enumerate() {
+            copy(pixel, self.images.columns.nearest(self.columns.len() + index));
+        }
+    }
+}
+
+impl Kernel for NearestLines {
+    fn run(&self, inputs: &Inputs<'_>, [output, ..]: &mut Writable<'_>) -> Result<(), OperatorFault> {
+        let (images, input) = (&self.images, inputs.bytes(0));
+        let line_bytes = images.columns.output * self.pixel_bytes;
+        for begin in (0..output.len()).step_by(line_bytes.max(1)) {
+            let line = begin / line_bytes;
+            let (image, row) = (line / images.rows.output, line % images.rows.output);
+            let (before, line) = output.split_at_mut(begin);
+            let line = &mut line[..line_bytes];
+            if row > 0 && self.row(row) == self.row(row - 1) {
+                line.copy_from_slice(&before[begin - line_bytes..]);
+                continue;
+            }
+            let start = images.pixel(image, self.row(row), 0) * self.pixel_bytes;
+            let from = &input[start..][..images.columns.input * self.pixel_bytes];
+            match self.pixel_bytes {
+                1 => self.copy::<1>(from, line),
+                2 => self.copy::<2>(from, line),
+                4 => self.copy::<4>(from, line),
+                8 => self.copy::<8>(from, line),
+                16 => self.copy::<16>(from, line),
+                _ => self.copy_any(from, line),
+            }
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use alloc::vec::Vec;
-
     use super::*;
 
     fn axis(input: usize, output: usize, align_corners: bool, half_pixel_centers: bool) -> Axis {

@@ -1,13 +1,18 @@
 //! LOGISTIC and TANH: the same curve, scaled.
 
+use core::fmt::Debug;
+use core::marker::PhantomData;
+
 use burnlite_tflite::ElementType;
 
 use crate::error::OperatorFault;
 use crate::fixed_point::{exponential, rounding_shift_right};
 use crate::interpreter::Numerics;
+use crate::kernels::Engine;
+use crate::kernels::elementwise::{BLOCK, Steps};
 use crate::ops::elementwise::{exp, map_table8, tanh};
 use crate::ops::integer::{Integer, multiplier, require_output};
-use crate::ops::map::{element_type, map};
+use crate::ops::map::{element_type, map, map_steps};
 use crate::ops::table::Table8;
 use crate::plan::{Node, Planned};
 
@@ -24,7 +29,7 @@ pub(crate) fn plan_logistic(node: &Node<'_>) -> Result<Planned, OperatorFault> {
                 }
             }
         }
-        (ElementType::Int16, _) => interpolated(node, 0, logistic_16),
+        (ElementType::Int16, _) => interpolated::<Logistic>(node, 0),
         _ => Err(node.types_fault()),
     }
 }
@@ -38,7 +43,7 @@ pub(crate) fn plan_tanh(node: &Node<'_>) -> Result<Planned, OperatorFault> {
         (ElementType::Int8, Numerics::TfLiteMicro) => {
             fixed_point(node, |x| rounding_shift_right(exponential::tanh(x), 31 - 7))
         }
-        (ElementType::Int16, _) => interpolated(node, 1, tanh_16),
+        (ElementType::Int16, _) => interpolated::<Tanh>(node, 1),
         _ => Err(node.types_fault()),
     }
 }
@@ -77,16 +82,47 @@ fn fixed_point(node: &Node<'_>, function: impl Fn(i32) -> i32) -> Result<Planned
     map(node, move |x| table.lookup(x))
 }
 
-/// The int16 operators: `function` takes multiples of `1 / ARGUMENT_OF_ONE`, and interpolates in a table.
-fn interpolated(
-    node: &Node<'_>,
-    largest_left_shift: i32,
-    function: fn(i32) -> i16,
-) -> Result<Planned, OperatorFault> {
+/// The int16 operators: the curve takes multiples of `1 / ARGUMENT_OF_ONE`, and interpolates in a table.
+fn interpolated<C: Curve>(node: &Node<'_>, largest_left_shift: i32) -> Result<Planned, OperatorFault> {
     require_output(node, 1.0 / 32_768.0, 0)?;
     let (factor, shift) = argument_factor(node.input(0)?.symmetric_scale()?, largest_left_shift);
     let rounding = ((1u32 << shift) >> 1) as i32;
-    map(node, move |q: i16| function(i32::from(q).wrapping_mul(factor).wrapping_add(rounding) >> shift))
+    map_steps::<i16, i16>(node, Interpolated::<C> { factor, rounding, shift, curve: PhantomData })
+}
+
+#[derive(Debug)]
+struct Interpolated<C> {
+    factor: i32,
+    rounding: i32,
+    shift: u32,
+    curve: PhantomData<C>,
+}
+
+impl<C: Curve> Interpolated<C> {
+    #[inline]
+    fn argument(&self, q: i32) -> i32 {
+        q.wrapping_mul(self.factor).wrapping_add(self.rounding) >> self.shift
+    }
+}
+
+impl<C: Curve> Steps<i16, i16> for Interpolated<C> {
+    #[inline]
+    fn of(&self, q: i16) -> i16 {
+        C::of(self.argument(q.into()))
+    }
+    #[inline(always)]
+    fn block(&self, engine: Engine, lanes: &mut [i32]) {
+        let mut pairs = [0; BLOCK];
+        let pairs = &mut pairs[..lanes.len()];
+        for (index, x) in pairs.iter_mut().zip(lanes.iter_mut()) {
+            *x = self.argument(*x);
+            *index = C::place(x.unsigned_abs()).cast_signed();
+        }
+        engine.pairs(&CURVE, pairs);
+        for (x, pair) in lanes.iter_mut().zip(pairs) {
+            *x = C::value(*x, [*pair & 0xffff, (*pair >> 16) & 0xffff]).into();
+        }
+    }
 }
 
 /// What stands for 1 in the argument of an interpolated curve.
@@ -112,26 +148,75 @@ fn argument_factor(scale: f32, largest_left_shift: i32) -> (i32, u32) {
 
 /// LOGISTIC with 15 fraction bits, of multiples of `1 / (3 << 12)`.
 pub(crate) fn logistic_16(x: i32) -> i16 {
-    const ONE: i32 = 1 << 25;
-    let curve = curve_of_magnitude::<9>(x, 0x7fff << 10);
-    ((if x >= 0 { curve + (1 << 9) } else { ONE - curve + (1 << 9) - 1 }) >> 10) as i16
+    Logistic::of(x)
 }
 
-/// TANH with 15 fraction bits, of multiples of `1 / (3 << 12)`: the curve runs at twice the speed, and from -1 to 1.
+/// TANH with 15 fraction bits, of multiples of `1 / (3 << 12)`.
 pub(crate) fn tanh_16(x: i32) -> i16 {
-    const HALF: i32 = 1 << 23;
-    let curve = curve_of_magnitude::<8>(x, 0xffff << 8);
-    ((if x >= 0 { curve - HALF + (1 << 7) } else { HALF - curve + (1 << 7) - 1 }) >> 8) as i16
+    Tanh::of(x)
 }
 
-/// The curve at `|x|`, where the table has an entry every `2^FRACTION_BITS`; its results have 16 more bits. Behind the
-/// table it is `limit`.
-fn curve_of_magnitude<const FRACTION_BITS: u32>(x: i32, limit: i32) -> i32 {
-    let magnitude = x.unsigned_abs();
-    let index = (magnitude >> FRACTION_BITS) as usize;
-    let (Some(&base), Some(&next)) = (CURVE.get(index), CURVE.get(index + 1)) else { return limit };
-    let fraction = (magnitude & ((1 << FRACTION_BITS) - 1)) as i32;
-    (i32::from(base) << FRACTION_BITS) + fraction * (i32::from(next) - i32::from(base))
+/// A curve with 15 fraction bits, which goes through the entries of [`CURVE`].
+trait Curve: Debug + Send + Sync + 'static {
+    /// The table has an entry every `2^FRACTION_BITS`; values between them have 16 more bits.
+    const FRACTION_BITS: u32;
+    /// The value behind the table.
+    const LIMIT: i32;
+
+    /// The result for an argument and the value at its magnitude.
+    fn result(x: i32, value: i32) -> i16;
+
+    /// The entry before a magnitude.
+    #[inline(always)]
+    fn place(magnitude: u32) -> u32 {
+        magnitude >> Self::FRACTION_BITS
+    }
+
+    /// The result for an argument and the entries around its magnitude.
+    #[inline(always)]
+    fn value(x: i32, [base, next]: [i32; 2]) -> i16 {
+        let magnitude = x.unsigned_abs();
+        let fraction = (magnitude & ((1 << Self::FRACTION_BITS) - 1)).cast_signed();
+        let value = (base << Self::FRACTION_BITS) + fraction * (next - base);
+        let is_behind = Self::place(magnitude) as usize >= CURVE.len() - 1;
+        Self::result(x, if is_behind { Self::LIMIT } else { value })
+    }
+
+    /// The result for an argument.
+    #[inline]
+    fn of(x: i32) -> i16 {
+        let place = (Self::place(x.unsigned_abs()) as usize).min(CURVE.len() - 2);
+        Self::value(x, [CURVE[place], CURVE[place + 1]].map(i32::from))
+    }
+}
+
+#[derive(Debug)]
+struct Logistic;
+
+impl Curve for Logistic {
+    const FRACTION_BITS: u32 = 9;
+    const LIMIT: i32 = 0x7fff << 10;
+
+    #[inline(always)]
+    fn result(x: i32, value: i32) -> i16 {
+        const ONE: i32 = 1 << 25;
+        ((if x >= 0 { value + (1 << 9) } else { ONE - value + (1 << 9) - 1 }) >> 10) as i16
+    }
+}
+
+/// The curve at twice the speed, and from -1 to 1.
+#[derive(Debug)]
+struct Tanh;
+
+impl Curve for Tanh {
+    const FRACTION_BITS: u32 = 8;
+    const LIMIT: i32 = 0xffff << 8;
+
+    #[inline(always)]
+    fn result(x: i32, value: i32) -> i16 {
+        const HALF: i32 = 1 << 23;
+        ((if x >= 0 { value - HALF + (1 << 7) } else { HALF - value + (1 << 7) - 1 }) >> 8) as i16
+    }
 }
 
 /// `2^16 / (1 + e^(-i / 24))`, rounded; 44 of them up, where the nearest integer is the one below (`sigmoid_table_uint16`

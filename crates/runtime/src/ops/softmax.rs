@@ -1,12 +1,16 @@
 //! SOFTMAX over the last dimension.
 
+use alloc::boxed::Box;
+
 use burnlite_tflite::{ElementType, SoftmaxOptions};
 
 use crate::error::OperatorFault;
 use crate::fixed_point::exponential::{exp_on_negative_values, one_over_one_plus_x};
 use crate::fixed_point::{QuantizedMultiplier, doubling_high_multiply, rounding_shift_right};
 use crate::interpreter::Numerics;
-use crate::ops::integer::{Integer, multiplier, require_output};
+use crate::kernels::Engine;
+use crate::kernels::elementwise::{BLOCK, Loop, Steps, center, finish, narrow, widen};
+use crate::ops::integer::{Integer, OutputRange, multiplier, require_output};
 use crate::ops::map::map_rows;
 use crate::ops::table::{Precision, Table16, Table16Parameters};
 use crate::plan::{Node, Operand, Planned};
@@ -40,7 +44,13 @@ fn float_softmax(row: &[f32], beta: f32, output: &mut [f32]) {
 fn plan_int8<T: Integer>(node: &Node<'_>, beta: f32) -> Result<Planned, OperatorFault> {
     let exponentials = Exponentials::new(&node.input(0)?, beta)?;
     require_output(node, if T::MAX == 127 { 1.0 / 256.0 } else { 1.0 / 65_536.0 }, T::MIN)?;
-    map_rows::<i8, T>(node, move |row, output| int8_softmax(&exponentials, row, output))
+    let Some(engine) = node.options.kernels.engine() else {
+        return map_rows::<i8, T>(node, move |row, output| int8_softmax(&exponentials, row, output));
+    };
+    let table = ExponentialTable::new(&exponentials);
+    map_rows::<i8, T>(node, move |row, output| {
+        engine.run_loop(TabulatedSoftmax { table: &table, row, output })
+    })
 }
 
 /// The exponentials of the differences between a row's elements and its largest, in fixed point (`reference/softmax.h`).
@@ -99,12 +109,7 @@ impl Exponentials {
 /// Fixed point throughout: the exponentials times the reciprocal of their sum.
 fn int8_softmax<T: Integer>(exponentials: &Exponentials, row: &[i8], output: &mut [T]) {
     let differences = Exponentials::differences(row);
-    let sum = exponentials.sum(differences.clone());
-    let headroom = sum.leading_zeros();
-    let normalized = (sum as u32).wrapping_shl(headroom).wrapping_sub(1 << 31) as i32;
-    let reciprocal = one_over_one_plus_x(normalized);
-    let bits = 8 * size_of::<T>() as i32;
-    let shift = (SUM_BITS - headroom as i32 + 31 - bits).clamp(0, 31).unsigned_abs();
+    let (reciprocal, shift) = reciprocal::<T>(exponentials.sum(differences.clone()));
     for (y, difference) in output.iter_mut().zip(differences) {
         *y = match exponentials.exponential(difference) {
             Some(e) => T::saturating_from(
@@ -112,6 +117,66 @@ fn int8_softmax<T: Integer>(exponentials: &Exponentials, row: &[i8], output: &mu
             ),
             None => T::saturating_from(T::MIN),
         };
+    }
+}
+
+/// The reciprocal of a sum of exponentials, and how far its products are shifted right.
+fn reciprocal<T: Integer>(sum: i32) -> (i32, u32) {
+    let headroom = sum.leading_zeros();
+    let normalized = (sum as u32).wrapping_shl(headroom).wrapping_sub(1 << 31) as i32;
+    let bits = 8 * size_of::<T>() as i32;
+    let shift = (SUM_BITS - headroom as i32 + 31 - bits).clamp(0, 31).unsigned_abs();
+    (one_over_one_plus_x(normalized), shift)
+}
+
+/// The exponentials of all differences, by how far an element is below the largest.
+#[derive(Debug)]
+struct ExponentialTable {
+    /// 0 where they are too small.
+    exponentials: Box<[i32; 256]>,
+    /// What they add to the sum.
+    summands: Box<[i32; 256]>,
+}
+
+impl ExponentialTable {
+    fn new(exponentials: &Exponentials) -> Self {
+        let difference = |index: usize| -(index as i32);
+        let exponential = |index| exponentials.exponential(difference(index)).unwrap_or(0);
+        let summand = |index| exponentials.sum(core::iter::once(difference(index)));
+        Self {
+            exponentials: Box::new(core::array::from_fn(exponential)),
+            summands: Box::new(core::array::from_fn(summand)),
+        }
+    }
+}
+
+/// [`int8_softmax`] with a table.
+struct TabulatedSoftmax<'l, T> {
+    table: &'l ExponentialTable,
+    row: &'l [i8],
+    output: &'l mut [T],
+}
+
+impl<T: Integer> Loop for TabulatedSoftmax<'_, T> {
+    #[inline(always)]
+    fn run(self, engine: Engine) {
+        let largest = self.row.iter().copied().max().unwrap_or_default();
+        let below = |&x: &i8| usize::from(largest.wrapping_sub(x).cast_unsigned());
+        let sum = self.row.iter().fold(0i32, |sum, x| sum.wrapping_add(self.table.summands[below(x)]));
+        let (multiplier, shift) = reciprocal::<T>(sum);
+        // The product with an exponential, which is never negative, is that of a quantized multiplier.
+        let multiplier = QuantizedMultiplier { multiplier, shift: -shift.cast_signed() };
+        let range = OutputRange { zero_point: T::MIN, min: T::MIN, max: T::MAX };
+        let mut lanes = [0; BLOCK];
+        for (output, row) in self.output.chunks_mut(BLOCK).zip(self.row.chunks(BLOCK)) {
+            let lanes = &mut lanes[..row.len()];
+            for (lane, x) in lanes.iter_mut().zip(row) {
+                *lane = self.table.exponentials[below(x)];
+            }
+            engine.rescale(lanes, multiplier);
+            finish(lanes, range);
+            narrow(lanes, output);
+        }
     }
 }
 
@@ -134,7 +199,12 @@ fn plan_int16(node: &Node<'_>, beta: f32) -> Result<Planned, OperatorFault> {
         exponential: Table16::new(&exponential, |x| precision.exp(x)),
         reciprocal: Table16::new(&reciprocal, |x| precision.round(1.0 / precision.round(1.0 + x))),
     };
-    map_rows(node, move |row, output| softmax.row(row, output))
+    match node.options.kernels.engine() {
+        Some(engine) => map_rows(node, move |row, output| {
+            engine.run_loop(SoftmaxBlocks { softmax: &softmax, row, output });
+        }),
+        None => map_rows(node, move |row, output| softmax.row(row, output)),
+    }
 }
 
 /// The table of exponentials covers `[-10, 0]`.
@@ -157,16 +227,53 @@ impl Int16Softmax {
     fn row(&self, row: &[i16], output: &mut [i16]) {
         let largest = row.iter().copied().max().unwrap_or_default();
         let exponentials = || row.iter().map(|&x| self.exponential(i32::from(x) - i32::from(largest)));
-        let sum = exponentials().fold(0i32, i32::wrapping_add);
+        let (reciprocal, shift, rounding) = self.factor(exponentials().fold(0i32, i32::wrapping_add));
+        for (y, exponential) in output.iter_mut().zip(exponentials()) {
+            *y = ((exponential * reciprocal + rounding) >> shift).clamp(0, 32_767) as i16;
+        }
+    }
+
+    /// The reciprocal of a sum of exponentials, how far its products are shifted right, and what rounds them. A product has at
+    /// most 30 bits, and the rounding 29.
+    fn factor(&self, sum: i32) -> (i32, u32, i32) {
         let headroom = sum.leading_zeros().clamp(1, 31);
         // The sum with its leading one at bit 30, less that one, in 16 bits: the argument of 1 / (1 + x).
         let normalized = ((i64::from(sum) << (headroom - 1)) + (1 << 13)) >> 14;
         let argument = (normalized - (1 << 16) - (1 << 15)).clamp(-32_768, 32_767) as i16;
-        let reciprocal = i64::from(self.reciprocal.lookup(argument));
         let shift = 31 - headroom;
-        let rounding = if shift == 0 { 0 } else { 1i64 << (shift - 1) };
-        for (y, exponential) in output.iter_mut().zip(exponentials()) {
-            *y = ((i64::from(exponential) * reciprocal + rounding) >> shift).clamp(0, 32_767) as i16;
+        (self.reciprocal.lookup(argument).into(), shift, if shift == 0 { 0 } else { 1 << (shift - 1) })
+    }
+}
+
+/// [`Int16Softmax::row`] by blocks: the output holds the exponentials until their sum is known.
+struct SoftmaxBlocks<'l> {
+    softmax: &'l Int16Softmax,
+    row: &'l [i16],
+    output: &'l mut [i16],
+}
+
+impl Loop for SoftmaxBlocks<'_> {
+    #[inline(always)]
+    fn run(self, engine: Engine) {
+        let Self { softmax, row, output } = self;
+        let largest = i32::from(row.iter().copied().max().unwrap_or_default());
+        let range = OutputRange { zero_point: 32_767, min: -32_768, max: 32_767 };
+        let mut lanes = [0; BLOCK];
+        let mut sum = 0i32;
+        for (output, row) in output.chunks_mut(BLOCK).zip(row.chunks(BLOCK)) {
+            // Whole vectors, also of short rows.
+            let lanes = &mut lanes[..row.len().next_multiple_of(32)];
+            widen(row, lanes);
+            center(lanes, largest, 0);
+            engine.rescale(lanes, softmax.multiplier);
+            finish(lanes, range);
+            softmax.exponential.block(engine, lanes);
+            sum = lanes[..row.len()].iter().fold(sum, |sum, &exponential| sum.wrapping_add(exponential));
+            narrow(lanes, output);
+        }
+        let (reciprocal, shift, rounding) = softmax.factor(sum);
+        for y in output {
+            *y = ((i32::from(*y) * reciprocal + rounding) >> shift).clamp(0, 32_767) as i16;
         }
     }
 }

@@ -196,6 +196,10 @@ impl<S: Integer> Kernel for IntegerFilters<S> {
         });
         Ok(())
     }
+
+    fn kernels(&self) -> Kernels {
+        self.kernels.of_dots()
+    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@
 use alloc::boxed::Box;
 
 use crate::interpreter::Numerics;
+use crate::kernels::Engine;
+use crate::kernels::elementwise::{BLOCK, Steps};
 use crate::ops::integer::Integer;
 
 /// The precision in which a table is made, or scales are multiplied and divided; the rule is the same.
@@ -115,6 +117,27 @@ impl Table16 {
         let (base, next) = (self.0[index], self.0[index + 1]);
         let slope = i32::from(next.wrapping_sub(base));
         base.wrapping_add(((slope * (value & 127) + 64) >> 7) as i16)
+    }
+}
+
+impl Steps<i16, i16> for Table16 {
+    #[inline]
+    fn of(&self, x: i16) -> i16 {
+        self.lookup(x)
+    }
+    #[inline(always)]
+    fn block(&self, engine: Engine, lanes: &mut [i32]) {
+        let mut pairs = [0; BLOCK];
+        let pairs = &mut pairs[..lanes.len()];
+        for (index, value) in pairs.iter_mut().zip(&*lanes) {
+            *index = 256 + (value >> 7);
+        }
+        engine.pairs(bytemuck::cast_slice(&self.0[..]), pairs);
+        for (value, pair) in lanes.iter_mut().zip(pairs) {
+            let (base, next) = (*pair as i16, (*pair >> 16) as i16);
+            let slope = i32::from(next.wrapping_sub(base));
+            *value = base.wrapping_add(((slope * (*value & 127) + 64) >> 7) as i16).into();
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use burnlite_tflite::Element;
 
 use crate::error::OperatorFault;
 use crate::frame::{Inputs, Writable, elements_mut};
+use crate::kernels::Kernels;
 use crate::kernels::depthwise::Depthwise;
 use crate::kernels::float::FloatLayer;
 use crate::kernels::matrix::Matrix;
@@ -248,6 +249,10 @@ impl<T: Element, K: Tiles<T>> Kernel for TiledLayer<T, K> {
         let input = inputs.get::<T>(self.input);
         kernel.engine().run(Run { layer: self, input, laid_out, outputs: elements_mut(output) });
         Ok(())
+    }
+
+    fn kernels(&self) -> Kernels {
+        self.kernels.first().map_or(Kernels::Reference, |kernel| kernel.engine().kernels())
     }
 
     fn packed_bytes(&self) -> usize {

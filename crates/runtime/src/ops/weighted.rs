@@ -29,6 +29,11 @@ pub(crate) trait Arithmetic: Debug + Send + Sync + 'static {
     fn plus_product(&self, sum: Self::Sum, x: Self::Input, weight: Self::Weight) -> Self::Sum;
     /// The sum plus the products of a row of inputs with a row of weights, in order.
     fn plus_dot(&self, sum: Self::Sum, row: &[Self::Input], weights: &[Self::Weight]) -> Self::Sum;
+
+    /// Which kernels sum rows.
+    fn kernels(&self) -> Kernels {
+        Kernels::Reference
+    }
 }
 
 /// What becomes of a sum of products.
@@ -52,6 +57,11 @@ pub(crate) trait Layer: Debug + Send + Sync + 'static {
     /// What the windows of the layer see, if tiles of it can be computed.
     fn patches(&self) -> Option<Patches> {
         None
+    }
+
+    /// Whether rows are summed as a whole, by [`Arithmetic::plus_dot`].
+    fn sums_rows(&self) -> bool {
+        true
     }
 
     /// Calls `output` for each element of a sample's result, in order, with its channel and its sum of products.
@@ -250,6 +260,9 @@ where
     fn plus_dot(&self, sum: A, row: &[T], weights: &[W]) -> A {
         sum.plus(self.kernels.dot(row, weights, self.zero_points))
     }
+    fn kernels(&self) -> Kernels {
+        self.kernels.of_dots()
+    }
 }
 
 /// A sum of floats plus the bias, within the activation's bounds.
@@ -294,6 +307,10 @@ impl<L: Layer, A: Arithmetic, S: OutputStage<A::Sum>> Kernel for LayerKernel<L, 
             });
         }
         Ok(())
+    }
+
+    fn kernels(&self) -> Kernels {
+        if self.layer.sums_rows() { self.arithmetic.kernels() } else { Kernels::Reference }
     }
 }
 

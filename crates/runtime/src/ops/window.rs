@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use burnlite_tflite::Padding;
+use burnlite_tflite::{Padding, WindowLayout};
 
 use crate::error::OperatorFault;
 
@@ -56,8 +56,7 @@ impl Windows {
         Self { input: output, output: input, taps, stride: 1, dilation: 1, before, whole: (0, 0) }
     }
 
-    /// As the format defines SAME and VALID (`ComputeOutSize`, `ComputePaddingWithOffset`): an odd pixel of padding goes
-    /// behind the image.
+    /// As the format defines SAME and VALID ([`Padding::windows`]).
     pub(crate) fn new(input: usize, taps: usize, steps: Steps) -> Result<Self, OperatorFault> {
         let positive = |option, value: i32| match usize::try_from(value) {
             Ok(value) if value > 0 => Ok(value),
@@ -69,16 +68,9 @@ impl Windows {
             what: alloc::format!("a window of {taps} taps does not fit into an image of {input} pixels"),
             found: [input].into(),
         };
-        let span = taps
-            .checked_sub(1)
-            .and_then(|gaps| gaps.checked_mul(dilation)?.checked_add(1))
-            .ok_or_else(too_large)?;
-        let output = match steps.padding {
-            Padding::Same => input.div_ceil(stride),
-            _ => (input.saturating_add(stride)).checked_sub(span).ok_or_else(too_large)? / stride,
-        };
-        let needed = output.saturating_sub(1).saturating_mul(stride).saturating_add(span);
-        let before = needed.saturating_sub(input) / 2;
+        let layout = steps.padding.windows(input, taps, stride, dilation).ok_or_else(too_large)?;
+        let WindowLayout { count: output, before } = layout;
+        let span = (taps - 1) * dilation + 1;
         let first = before.div_ceil(stride);
         let end = (input + before).checked_sub(span).map_or(0, |last| last / stride + 1).min(output);
         Ok(Self { input, output, taps, stride, dilation, before, whole: (first.min(end), end) })

@@ -225,6 +225,10 @@ impl Cell for IntegerCell {
         }
         self.project(operands, leave, output);
     }
+
+    fn kernels(&self) -> Kernels {
+        self.kernels.of_dots()
+    }
 }
 
 impl IntegerCell {

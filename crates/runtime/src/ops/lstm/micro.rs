@@ -137,6 +137,10 @@ where
             *y = T::saturating_from(value.saturating_add(self.output_zero_point));
         }
     }
+
+    fn kernels(&self) -> Kernels {
+        self.kernels.of_dots()
+    }
 }
 
 impl<T: Integer, A: Accumulator> MicroCell<T, A>

@@ -57,6 +57,20 @@ impl Groups {
         self.runs.count() * self.run.extent
     }
 
+    /// How many groups one after the other have their elements beside each other: 1 or more.
+    pub(super) fn neighbours(&self) -> usize {
+        self.starts.0.first().filter(|axis| axis.step == 1).map_or(1, |axis| axis.extent.max(1))
+    }
+
+    /// Calls `visit` with the start of each of a group's runs, in the operand's order.
+    #[inline(always)]
+    pub(super) fn for_each_run(&self, group: usize, mut visit: impl FnMut(usize, Axis)) {
+        let group_start = self.starts.offset(group);
+        for run in 0..self.runs.count() {
+            visit(group_start + self.runs.offset(run), self.run);
+        }
+    }
+
     /// Folds the elements of a group in the operand's order.
     pub(super) fn fold<X: Copy, A>(
         &self,
@@ -79,9 +93,9 @@ impl Groups {
 
 /// A dimension: its extent, and the elements between neighbours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Axis {
-    extent: usize,
-    step: usize,
+pub(super) struct Axis {
+    pub(super) extent: usize,
+    pub(super) step: usize,
 }
 
 /// Dimensions whose places are numbered together, the last one's first.

@@ -1,0 +1,260 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use burnlite_runtime::{InterpreterOptions, KERNELS, Kernels, Numerics};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use crate::check::Runtime;
+
+/// What every command's help ends with.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  failed; the message names the file, and the operator and tensor where there is one
+  2  the command line makes no sense
+  3  `inspect --check`: that runtime cannot run the model, or it is not known whether it can";
+
+/// Inspects, runs, compares and times .tflite models, without TensorFlow.
+#[derive(Debug, Parser)]
+#[command(name = "burnlite", version, after_help = format!("\
+Examples:
+  burnlite inspect model.tflite
+  burnlite run model.tflite --input image.npy --output-dir out
+  burnlite compare float.tflite int8.tflite --input test.npz --samples
+  burnlite bench model.tflite --profile
+
+{EXIT_CODES}"))]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Shows what is in a model: inputs, outputs, operators, sizes, and what cannot be run.
+    Inspect(InspectArguments),
+    /// Runs a model on arrays and writes its outputs.
+    Run(RunArguments),
+    /// Runs two models on the same arrays and shows how far their outputs and layers are apart.
+    Compare(CompareArguments),
+    /// Measures how long a model takes.
+    Bench(BenchArguments),
+    /// Prints the completions for a shell.
+    #[command(after_help = "\
+Example:
+  burnlite completions bash > ~/.local/share/bash-completion/completions/burnlite")]
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+}
+
+/// The arguments of `burnlite inspect`.
+#[derive(Debug, Args)]
+#[command(after_help = format!("\
+Examples:
+  burnlite inspect model.tflite
+  burnlite inspect model.tflite --json | jq .arena_bytes
+  burnlite inspect model.tflite --check tflite-micro
+
+{EXIT_CODES}"))]
+pub struct InspectArguments {
+    /// The .tflite file.
+    pub model: PathBuf,
+    /// Prints JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Says whether another runtime can run the model: by operators, their versions and types.
+    #[arg(long, value_name = "RUNTIME")]
+    pub(crate) check: Option<Runtime>,
+    #[expect(missing_docs, reason = "documentation here would become the command's")]
+    #[command(flatten)]
+    pub plan: PlanArguments,
+}
+
+/// The arguments of `burnlite run`.
+#[derive(Debug, Args)]
+#[command(after_help = format!("\
+Outputs are D/output_0.npy, D/output_1.npy, ... in the model's order.
+
+Examples:
+  burnlite run model.tflite --input image.npy --output-dir out
+  burnlite run model.tflite -i left=a.npy -i right=b.npy --output-dir out
+  burnlite run model.tflite --input test.npz --samples --output-dir out
+  burnlite run int8.tflite --input codes.npy --raw --output-dir out
+
+{EXIT_CODES}"))]
+pub struct RunArguments {
+    /// The .tflite file.
+    pub model: PathBuf,
+    #[expect(missing_docs, reason = "documentation here would become the command's")]
+    #[command(flatten)]
+    pub feed: FeedArguments,
+    /// The folder for the outputs; made if there is none.
+    #[arg(long, short, value_name = "D")]
+    pub output_dir: PathBuf,
+    /// Takes and gives the model's own types: nothing is quantized at inputs or dequantized at outputs.
+    #[arg(long)]
+    pub raw: bool,
+    #[expect(missing_docs, reason = "documentation here would become the command's")]
+    #[command(flatten)]
+    pub plan: PlanArguments,
+}
+
+/// The arguments of `burnlite compare`.
+#[derive(Debug, Args)]
+#[command(after_help = format!("\
+Outputs are compared by position, layers by the names of their tensors; quantized values as the real numbers that they
+stand for. SNR is the power of A's values over that of the difference, in dB. Agreement is how many rows along the last
+axis have their greatest value at the same index.
+
+Examples:
+  burnlite compare float.tflite int8.tflite --input image.npy
+  burnlite compare float.tflite int8.tflite --input test.npz --samples --json
+
+{EXIT_CODES}"))]
+pub struct CompareArguments {
+    /// The .tflite file that is taken to be right.
+    pub a: PathBuf,
+    /// The .tflite file that is compared with it.
+    pub b: PathBuf,
+    #[expect(missing_docs, reason = "documentation here would become the command's")]
+    #[command(flatten)]
+    pub feed: FeedArguments,
+    /// Prints JSON.
+    #[arg(long)]
+    pub json: bool,
+    #[expect(missing_docs, reason = "documentation here would become the command's")]
+    #[command(flatten)]
+    pub plan: PlanArguments,
+}
+
+/// The arguments of `burnlite bench`.
+#[derive(Debug, Args)]
+#[command(after_help = format!("\
+Without --input, floats and quantized integers are random, with a fixed seed; other integers are 0. Setting inputs is
+not measured.
+
+Examples:
+  burnlite bench model.tflite
+  burnlite bench model.tflite --profile
+  burnlite bench model.tflite --threads 4 --seconds 5 --json
+
+{EXIT_CODES}"))]
+pub struct BenchArguments {
+    /// The .tflite file.
+    pub model: PathBuf,
+    /// Arrays for the inputs, as for `burnlite run`.
+    #[arg(long, short, value_name = "[NAME=]FILE")]
+    pub input: Vec<String>,
+    /// Every array has one more axis, the first, of samples: the first sample is run.
+    #[arg(long, requires = "input")]
+    pub samples: bool,
+    /// How many threads run the model at the same time, each for itself.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: u16,
+    /// How long to measure, after a warm-up of a fifth of that.
+    #[arg(long, default_value_t = 1.0, value_parser = seconds)]
+    pub seconds: f64,
+    /// Shows the time of each operator.
+    #[arg(long)]
+    pub profile: bool,
+    /// Prints JSON.
+    #[arg(long)]
+    pub json: bool,
+    #[expect(missing_docs, reason = "documentation here would become the command's")]
+    #[command(flatten)]
+    pub plan: PlanArguments,
+}
+
+/// What goes into a model, and how.
+#[derive(Debug, Args)]
+pub struct FeedArguments {
+    /// An array for an input: .npy in the model's order, NAME=FILE.npy by name, or an .npz file whose arrays are called
+    /// input_0, input_1, ... in the model's order, or as the inputs are.
+    #[arg(long, short, value_name = "[NAME=]FILE")]
+    pub input: Vec<String>,
+    /// Every array has one more axis, the first, of samples: they run one after the other, and outputs have that axis, too.
+    #[arg(long)]
+    pub samples: bool,
+    /// A sample starts with the state (of variables) that the one before left.
+    #[arg(long, requires = "samples")]
+    pub keep_state: bool,
+}
+
+/// How a model is planned.
+#[derive(Debug, Args)]
+pub struct PlanArguments {
+    /// Whose arithmetic is reproduced, where the reference implementations differ.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) numerics: NumericsArgument,
+    /// Which kernels run; all of them give the same integers.
+    #[arg(long, default_value_t = Kernels::Auto, value_parser = kernels())]
+    pub kernels: Kernels,
+    /// The signature whose graph is run and whose names inputs have; otherwise it is the first graph.
+    #[arg(long, value_name = "S")]
+    pub signature: Option<String>,
+    /// The most memory for tensors that a model may ask for, in MiB.
+    #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
+    pub max_memory: u32,
+}
+
+impl PlanArguments {
+    pub(crate) fn options(&self) -> InterpreterOptions {
+        InterpreterOptions {
+            numerics: self.numerics.into(),
+            kernels: self.kernels,
+            signature: self.signature.clone(),
+            max_arena_bytes: usize::try_from(u64::from(self.max_memory) << 20).unwrap_or(usize::MAX),
+            ..InterpreterOptions::default()
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum NumericsArgument {
+    /// LiteRT's reference kernels.
+    #[default]
+    Litert,
+    /// The reference kernels of tflite-micro.
+    TfliteMicro,
+}
+
+impl From<NumericsArgument> for Numerics {
+    fn from(argument: NumericsArgument) -> Self {
+        match argument {
+            NumericsArgument::Litert => Self::LiteRt,
+            NumericsArgument::TfliteMicro => Self::TfLiteMicro,
+        }
+    }
+}
+
+/// `auto`, `reference`, and every name in [`KERNELS`] that this machine can run.
+fn kernels() -> impl TypedValueParser<Value = Kernels> {
+    let of_everywhere = [
+        PossibleValue::new("auto").help("The fastest that this machine can run"),
+        PossibleValue::new("reference").help("The plain loops that define the results"),
+    ];
+    let named = KERNELS.iter().map(|kernels| PossibleValue::new(kernels.name).help(kernels.description));
+    PossibleValuesParser::new(of_everywhere.into_iter().chain(named)).try_map(|name| {
+        let named = KERNELS.iter().find(|kernels| kernels.name == name);
+        match named {
+            Some(kernels) if kernels.is_available() => Ok(Kernels::Named(kernels.name)),
+            Some(_) => Err(format!("this machine cannot run the kernels '{name}'")),
+            None if name == "reference" => Ok(Kernels::Reference),
+            None => Ok(Kernels::Auto),
+        }
+    })
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds) if (0.001..=3600.0).contains(&seconds) => Ok(seconds),
+        _ => Err("must be a number of seconds from 0.001 to 3600".into()),
+    }
+}

@@ -1,0 +1,39 @@
+//! `burnlite inspect`.
+
+mod report;
+mod support;
+mod text;
+mod work;
+
+use std::io::Write;
+
+use crate::Outcome;
+use crate::arguments::InspectArguments;
+use crate::check::{self, Verdict};
+use crate::error::Error;
+use crate::model_file::ModelFile;
+use crate::write_json;
+use report::Report;
+
+pub(crate) fn inspect(arguments: &InspectArguments, output: &mut dyn Write) -> Result<Outcome, Error> {
+    let file = ModelFile::open(&arguments.model)?;
+    let model = file.model()?;
+    let options = arguments.plan.options();
+    let graph = file.graph_index(&model, options.signature.as_deref())?;
+    let check = arguments.check.map(|runtime| check::check(&model, runtime));
+    match &check {
+        Some(check) if !arguments.json => check.write(&file.path, output).map_err(Error::Output)?,
+        _ => {
+            let report = Report { check: check.as_ref(), ..Report::new(&file, &model, graph, &options) };
+            if arguments.json {
+                write_json(output, &report)?;
+            } else {
+                text::write(&report, output).map_err(Error::Output)?;
+            }
+        }
+    }
+    Ok(match check.map(|check| check.verdict()) {
+        None | Some(Verdict::Yes) => Outcome::Done,
+        Some(Verdict::No | Verdict::Unknown) => Outcome::CheckFailed,
+    })
+}

@@ -1,0 +1,62 @@
+//! The command `burnlite`: inspects, runs, compares and times any `.tflite` model.
+//!
+//! This library is the whole command but for the process around it: [`Arguments`] are what the command line said, and
+//! [`run`] does it, with everything that is printed going to a writer. `docs/cli.md` shows each command at work.
+
+mod arguments;
+mod array;
+mod bench;
+mod check;
+mod compare;
+mod error;
+mod feed;
+mod files;
+mod inspect;
+mod model_file;
+mod npy;
+mod run;
+mod table;
+
+use std::io::Write;
+
+use clap::CommandFactory;
+
+pub use arguments::{
+    Arguments, BenchArguments, Command, CompareArguments, FeedArguments, InspectArguments, PlanArguments,
+    RunArguments,
+};
+pub use error::{ArrayFault, Error};
+
+/// How a command ended that did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It did what it was asked to do.
+    Done,
+    /// `inspect --check` found that the runtime cannot run the model, or could not tell.
+    CheckFailed,
+}
+
+/// Does what the command line says, and writes what it prints to `output`.
+///
+/// # Errors
+/// [`Error`] names the file, the operator and the tensor that are at fault.
+pub fn run(arguments: &Arguments, output: &mut dyn Write) -> Result<Outcome, Error> {
+    match &arguments.command {
+        Command::Inspect(arguments) => return inspect::inspect(arguments, output),
+        Command::Run(arguments) => run::run(arguments, output)?,
+        Command::Compare(arguments) => compare::compare(arguments, output)?,
+        Command::Bench(arguments) => bench::bench(arguments, output)?,
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Arguments::command(), "burnlite", &mut script);
+            output.write_all(&script).map_err(Error::Output)?;
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+/// Writes a value as JSON, for other programs.
+fn write_json(output: &mut dyn Write, value: &impl serde::Serialize) -> Result<(), Error> {
+    serde_json::to_writer_pretty(&mut *output, value).map_err(|error| Error::Output(error.into()))?;
+    writeln!(output).map_err(Error::Output)
+}

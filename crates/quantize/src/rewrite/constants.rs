@@ -1,0 +1,97 @@
+//! Constants: their float values, and the integers that take their place.
+
+use std::borrow::Cow;
+
+use burnlite_tflite::{Element, Quantization, Tensor, TensorId};
+
+use super::Rewriter;
+use crate::calibrate::first_not_finite;
+use crate::parameters::{ActivationValues, Channels, Parameters, Weights};
+use crate::{Error, Role};
+
+impl<'s, 'a> Rewriter<'s, 'a> {
+    /// The integers of a constant that an operator reads in the place of an activation.
+    pub(super) fn constant_operand(
+        &mut self,
+        id: TensorId,
+        parameters: Parameters,
+    ) -> Result<TensorId, Error> {
+        let values = self.float_constant(id)?;
+        let quantization = Quantization::per_tensor(parameters.scale, parameters.zero_point);
+        let tensor = match self.source.arithmetic.integers(&values, parameters) {
+            ActivationValues::Int8(values) => self.integers(id, &values, quantization),
+            ActivationValues::Int16(values) => self.integers(id, &values, quantization),
+        };
+        Ok(self.set_constant(Role::Constant, id, tensor))
+    }
+
+    /// The 8-bit integers of a constant operand that are weights without channels.
+    pub(super) fn coefficients(&mut self, id: TensorId) -> Result<TensorId, Error> {
+        let values = self.float_constant(id)?;
+        let Weights { values, scale, .. } =
+            self.source.arithmetic.weights(&Channels::whole(&values), None, 1.0);
+        let tensor = self.integers(id, &values, Quantization::per_channel(scale, 0));
+        Ok(self.set_constant(Role::Weights, id, tensor))
+    }
+
+    /// The tensor that holds the given integers of a float constant: the constant itself, unless somebody else needs its
+    /// floats or other integers.
+    pub(super) fn set_constant(&mut self, role: Role, float: TensorId, mut integers: Tensor<'a>) -> TensorId {
+        let versions = self.constants.iter().filter(|(source, _)| *source == float).map(|&(_, id)| id);
+        let versions: Vec<TensorId> = versions.collect();
+        let is_equal = |id: &TensorId| {
+            let Tensor { element_type, data, quantization, .. } = &self.graph.tensors[id.index()];
+            (*element_type, data, quantization)
+                == (integers.element_type, &integers.data, &integers.quantization)
+        };
+        if let Some(id) = versions.iter().copied().find(is_equal) {
+            return id;
+        }
+        let takes_its_place = versions.is_empty() && !self.has_float_user(float);
+        if !takes_its_place {
+            integers.name = format!("{}_{}", integers.name, versions.len().max(1));
+        }
+        self.report.add(role, &integers);
+        let id = if takes_its_place {
+            self.graph.tensors[float.index()] = integers;
+            float
+        } else {
+            self.graph.add_tensor(integers)
+        };
+        self.constants.push((float, id));
+        id
+    }
+
+    /// Whether an operator that stays float, or the caller, reads a constant.
+    fn has_float_user(&self, id: TensorId) -> bool {
+        let operators = self.source.graph.operators.iter().zip(self.source.rules);
+        let mut floats = operators.filter(|(_, rule)| rule.is_err()).map(|(operator, _)| operator);
+        floats.any(|operator| operator.inputs.contains(&Some(id))) || self.source.graph.outputs.contains(&id)
+    }
+
+    /// A constant with the name and the shape of a float constant.
+    pub(super) fn integers<T: Element>(
+        &self,
+        float: TensorId,
+        values: &[T],
+        quantization: Quantization,
+    ) -> Tensor<'a> {
+        let Tensor { name, shape, .. } = self.tensor(float);
+        Tensor::constant(name.clone(), shape.clone(), values).quantized(quantization)
+    }
+
+    /// The values of a constant operand.
+    pub(super) fn float_constant(&self, id: TensorId) -> Result<Cow<'s, [f32]>, Error> {
+        let tensor = self.tensor(id);
+        let values = tensor.elements_of::<f32>()?;
+        check_finite(&tensor.name, &values)?;
+        Ok(values)
+    }
+}
+
+pub(super) fn check_finite(constant: &str, values: &[f32]) -> Result<(), Error> {
+    match first_not_finite(values) {
+        Some((position, value)) => Err(Error::ConstantNotFinite { tensor: constant.into(), position, value }),
+        None => Ok(()),
+    }
+}

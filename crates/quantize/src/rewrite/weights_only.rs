@@ -1,0 +1,114 @@
+//! Schemes whose activations stay float: only constants become smaller.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use burnlite_tflite::{ElementType, Graph, Op, Operator, Quantization, Tensor, TensorId};
+
+use super::constants::check_finite;
+use crate::parameters::{Channels, dynamic_range_weights, half};
+use crate::report::{Report, Role, constant_bytes};
+use crate::rules::{Rule, WeightedOperands, is_real, reals, rule};
+use crate::{Error, Scheme};
+
+/// Weights with fewer elements stay float: what they would save is not worth the quantizing of activations.
+const FEWEST_WEIGHTS: usize = 1024;
+
+/// Makes the weights of layers 8-bit integers; kernels quantize the activations when they run.
+pub(super) fn dynamic_range<'a>(source: &Graph<'a>) -> Result<(Graph<'a>, Report), Error> {
+    let mut graph = source.clone();
+    let mut report = Report::new(Scheme::DynamicRange, &source.tensors);
+    let mut quantized: BTreeMap<TensorId, TensorId> = BTreeMap::new();
+    for (index, operator) in source.operators.iter().enumerate() {
+        let Some((operands, weights)) = weights_of(source, operator) else { continue };
+        let id = match quantized.get(&weights) {
+            Some(&id) => id,
+            None => {
+                let Some(integers) = integer_weights(&source.tensors[weights.index()], operands)? else {
+                    continue;
+                };
+                report.add(Role::Weights, &integers);
+                let id = replace(&mut graph, source, weights, integers);
+                quantized.insert(weights, id);
+                id
+            }
+        };
+        let rewritten = &mut graph.operators[index];
+        rewritten.inputs[operands.weights] = Some(id);
+        if let Op::FullyConnected(options) = &mut rewritten.op {
+            options.asymmetric_quantize_inputs = true;
+        }
+    }
+    report.constant_bytes_after = constant_bytes(&graph.tensors);
+    Ok((graph, report))
+}
+
+/// Makes float constants 16-bit floats, each behind a DEQUANTIZE.
+pub(super) fn float16<'a>(source: &Graph<'a>) -> Result<(Graph<'a>, Report), Error> {
+    let mut graph = source.clone();
+    let mut report = Report::new(Scheme::Float16, &source.tensors);
+    let used = source.operators.iter().flat_map(|operator| reals(source, operator)).map(|(_, id)| id);
+    let mut constants: Vec<TensorId> = used.filter(|id| source.tensors[id.index()].data.is_some()).collect();
+    constants.sort_unstable();
+    constants.dedup();
+    let mut dequantize = Vec::new();
+    for id in constants {
+        let tensor = &source.tensors[id.index()];
+        let values = tensor.elements_of::<f32>()?;
+        check_finite(&tensor.name, &values)?;
+        let bytes: Vec<u8> = values.iter().flat_map(|&value| half(value).to_le_bytes()).collect();
+        let halves = Tensor {
+            name: format!("{}_float16", tensor.name),
+            data: Some(Cow::Owned(bytes)),
+            ..Tensor::new("", ElementType::Float16, tensor.shape.clone())
+        };
+        report.add(if tensor.shape.len() == 1 { Role::Bias } else { Role::Weights }, &halves);
+        let halves = graph.add_tensor(halves);
+        graph.tensors[id.index()].data = None;
+        dequantize.push(Operator::new(Op::Dequantize, [halves], [id]));
+    }
+    graph.operators.splice(0..0, dequantize);
+    report.constant_bytes_after = constant_bytes(&graph.tensors);
+    Ok((graph, report))
+}
+
+/// The constant weights of a layer whose kernel takes float activations with integer weights.
+fn weights_of(graph: &Graph<'_>, operator: &Operator) -> Option<(WeightedOperands, TensorId)> {
+    let Some(Rule::Weighted(operands)) = rule(&operator.op) else { return None };
+    let weights = operator.inputs.get(operands.weights).copied().flatten()?;
+    let tensor = &graph.tensors[weights.index()];
+    let is_large = tensor.data.is_some() && tensor.elements() >= FEWEST_WEIGHTS;
+    (is_large && is_real(graph, weights)).then_some((operands, weights))
+}
+
+/// The integers of weights; `None` where their shape has no channels.
+fn integer_weights<'a>(tensor: &Tensor<'a>, operands: WeightedOperands) -> Result<Option<Tensor<'a>>, Error> {
+    let Tensor { name, shape, .. } = tensor;
+    let values = tensor.elements_of::<f32>()?;
+    check_finite(name, &values)?;
+    let dimension = operands.channel_dimension;
+    Ok(Channels::new(&values, shape, dimension).map(|channels| {
+        let (integers, scale) = dynamic_range_weights(&channels);
+        let quantization = Quantization::per_channel(scale, dimension);
+        Tensor::constant(name.clone(), shape.clone(), &integers).quantized(quantization)
+    }))
+}
+
+/// Puts integers in the place of a float constant, or beside it where somebody reads its floats.
+fn replace<'a>(
+    graph: &mut Graph<'a>,
+    source: &Graph<'a>,
+    id: TensorId,
+    mut integers: Tensor<'a>,
+) -> TensorId {
+    let is_weight =
+        |operator: &Operator| weights_of(source, operator).is_some_and(|(_, weights)| weights == id);
+    let uses = |operator: &Operator| operator.inputs.iter().filter(|&&input| input == Some(id)).count();
+    let is_read = source.operators.iter().any(|operator| uses(operator) > usize::from(is_weight(operator)));
+    if is_read || source.outputs.contains(&id) {
+        integers.name = format!("{}_int8", integers.name);
+        return graph.add_tensor(integers);
+    }
+    graph.tensors[id.index()] = integers;
+    id
+}
