@@ -149,7 +149,7 @@ impl Exporter {
         for (&id, name) in program.outputs.iter().zip(&outputs) {
             builder.output(id, name).map_err(|refusal| refusal.of_boundary("output", name))?;
         }
-        let graph = builder.graph;
+        let graph = builder.finish();
         let signature = Signature {
             key: "serving_default".into(),
             inputs: inputs.into_iter().zip(graph.inputs.iter().copied()).collect(),

@@ -5,11 +5,14 @@ use std::fmt::Display;
 
 use burn::backend::DType;
 use burn::backend::capture::TensorId;
-use burn::backend::ir::{GraphIr, IrVisitorMut, OperationIr, TensorIr, TensorStatus};
-use burn::tensor::{Shape as Sizes, TensorData};
+use burn::backend::ir::{BaseOperationIr, GraphIr, IrVisitorMut, OperationIr, TensorIr, TensorStatus};
+use burn::tensor::{Shape as Sizes, Slice, TensorData};
 
 use crate::Error;
 use crate::capture::Capture;
+use crate::constant::Constant;
+use crate::error::Refusal;
+use crate::evaluate;
 use crate::shape::{Extent, Shape};
 
 /// A forward pass, ready to be lowered.
@@ -28,6 +31,8 @@ pub(crate) struct Program {
     /// Where in the module a constant is a parameter: `conv/weight`.
     pub(crate) parameters: HashMap<TensorId, String>,
     shapes: HashMap<TensorId, Shape>,
+    /// The batch of the capture that the operations and the constants come from.
+    batch: usize,
 }
 
 impl Program {
@@ -40,7 +45,7 @@ impl Program {
             .chain(tensors.map(|tensor| (tensor.id, &tensor.shape)))
             .map(|(id, sizes)| (id, Shape::fixed(sizes.as_slice())))
             .collect();
-        Self::new(captured.graph, captured.values, parameters, shapes)
+        Self::new(captured.graph, captured.values, parameters, shapes, 1)
     }
 
     /// The program for every batch, from captures with two: an extent that differs is a multiple of the batch.
@@ -57,25 +62,43 @@ impl Program {
         pairing.operations(&first.captured.graph, &second.captured.graph)?;
         pairing.constants(&first, &second)?;
         let Capture { captured, parameters } = first;
-        Ok(Self::new(captured.graph, captured.values, parameters, pairing.shapes))
+        Ok(Self::new(captured.graph, captured.values, parameters, pairing.shapes, batches.0))
     }
 
     fn new(
         graph: GraphIr,
         mut constants: BTreeMap<TensorId, TensorData>,
-        parameters: HashMap<TensorId, String>,
+        mut parameters: HashMap<TensorId, String>,
         shapes: HashMap<TensorId, Shape>,
+        batch: usize,
     ) -> Self {
         // An input has a value too: the sample's, which is of no interest but for its type.
         let inputs =
             graph.inputs.iter().filter_map(|id| Some((*id, constants.remove(id)?.dtype()))).collect();
-        let operations = needed(graph.operations, &graph.outputs);
-        Self { operations, inputs, outputs: graph.outputs, constants, parameters, shapes }
+        let mut operations = needed(graph.operations, &graph.outputs);
+        evaluate::constants(&mut operations, &mut constants, &mut parameters);
+        Self { operations, inputs, outputs: graph.outputs, constants, parameters, shapes, batch }
     }
 
     /// The shape of a captured tensor.
     pub(crate) fn shape(&self, id: TensorId) -> &Shape {
         &self.shapes[&id]
+    }
+
+    /// The operation that computes a tensor.
+    pub(crate) fn producer(&self, id: TensorId) -> Option<&OperationIr> {
+        let mut operations = self.operations.iter().map(|(_, operation)| operation);
+        operations.find(|operation| operation.outputs().any(|tensor| tensor.id == id))
+    }
+
+    /// The value of a constant, once where it is the same for every row of the batch; `None` for what is computed.
+    pub(crate) fn constant(&self, id: TensorId) -> Option<Result<Constant, Refusal>> {
+        let constant = Constant::captured(self.constants.get(&id)?, self.parameters.get(&id).cloned());
+        let batched = self.shapes.get(&id).and_then(|shape| shape.0.iter().position(|extent| extent.batched));
+        Some(match batched {
+            Some(dim) => constant.and_then(|constant| constant.once(dim, self.batch)),
+            None => constant,
+        })
     }
 
     /// The shapes of several tensors, for messages.
@@ -194,12 +217,29 @@ fn dependence(place: impl Display, reason: String) -> Error {
     Error::BatchDependence { place: place.to_string(), reason }
 }
 
-/// An operation without its tensors, and the tensors.
+/// An operation without its tensors and without options that its shapes say too, and the tensors.
 fn form(operation: &OperationIr) -> (OperationIr, Vec<TensorIr>) {
     let mut form = operation.clone();
+    if let OperationIr::BaseFloat(base) | OperationIr::BaseInt(base) | OperationIr::BaseBool(base) = &mut form {
+        match base {
+            BaseOperationIr::Slice(op) => open_ranges(&mut op.ranges, &op.tensor),
+            BaseOperationIr::SliceAssign(op) => open_ranges(&mut op.ranges, &op.tensor),
+            BaseOperationIr::RepeatDim(op) => op.times = 0,
+            _ => {}
+        }
+    }
     let mut tensors = Tensors(Vec::new());
     form.visit_mut(&mut tensors);
     (form, tensors.0)
+}
+
+/// Lets ranges that take a whole dimension of `tensor` end where the dimension does, however long it is.
+fn open_ranges(ranges: &mut [Slice], tensor: &TensorIr) {
+    for (range, &extent) in ranges.iter_mut().zip(tensor.shape.as_slice()) {
+        if range.start == 0 && range.step == 1 && range.end.is_some_and(|end| usize::try_from(end).is_ok_and(|end| end >= extent)) {
+            range.end = None;
+        }
+    }
 }
 
 struct Tensors(Vec<TensorIr>);
