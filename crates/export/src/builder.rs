@@ -6,7 +6,7 @@ use burn::backend::DType;
 use burn::backend::capture::TensorId as CapturedId;
 use burn::backend::ir::{ScalarIr, TensorIr};
 use burnlite_tflite::{
-    ElementType, Graph, Op, Operator, PackOptions, ReshapeOptions, ShapeOptions, StridedSliceOptions, Tensor, TensorId,
+    DepthToSpaceOptions, ElementType, Graph, Op, Operator, PackOptions, ReshapeOptions, ShapeOptions, StridedSliceOptions, Tensor, TensorId,
 };
 
 use crate::constant::{Constant, element_type};
@@ -159,6 +159,10 @@ impl<'a> Builder<'a> {
 
     /// `stored` as a tensor whose dimensions are the given axes, moved only if it is not that already.
     pub(crate) fn arrange(&mut self, stored: &Stored, groups: &[Vec<usize>]) -> TensorId {
+        if let Some((block, shape)) = stored.layout.depth_to_space(self.shape(stored.tensor), groups) {
+            let options = DepthToSpaceOptions { block_size: block as i32 };
+            return self.operator(Op::DepthToSpace(options), &[Some(stored.tensor)], shape);
+        }
         let moves = stored.layout.moves(self.shape(stored.tensor), groups);
         let mut tensor = stored.tensor;
         for count in 1..=moves.len() {

@@ -15,9 +15,10 @@ use burn_router::TensorInterpreter;
 
 /// Runs the operations that depend on constants only, and removes them.
 ///
-/// Their results join `constants`, and take over the name of the parameter that they were made of.
+/// Results that others or the `outputs` want join `constants`, and take over the name of the parameter that they were made of.
 pub(crate) fn constants(
     operations: &mut Vec<(usize, OperationIr)>,
+    outputs: &[TensorId],
     constants: &mut BTreeMap<TensorId, TensorData>,
     parameters: &mut HashMap<TensorId, String>,
 ) {
@@ -39,7 +40,9 @@ pub(crate) fn constants(
         for output in operation.outputs() {
             known.insert(output.id);
             registered.insert(output.id);
-            wanted.push(output.clone());
+            if outputs.contains(&output.id) {
+                wanted.push(output.clone());
+            }
             parameters.extend(parameter.clone().map(|name| (output.id, name)));
         }
         interpreter.register_op(kept(operation));

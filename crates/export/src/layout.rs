@@ -194,6 +194,21 @@ impl Layout {
         moves
     }
 
+    /// The block and the result of the DEPTH_TO_SPACE that makes `groups` of the stored tensor, if there is one: channels
+    /// whose outer parts are the rows and the columns of a block.
+    pub(crate) fn depth_to_space(&self, stored: &Shape, groups: &[Vec<usize>]) -> Option<(usize, Shape)> {
+        let [batch, rows, columns, channels] = &self.stored_groups(stored)[..] else { return None };
+        let ([down, right, rest @ ..], [first, [row @ .., low], [column @ .., left], last]) =
+            (&channels[..], [&groups.first()?[..], groups.get(1)?, groups.get(2)?, groups.get(3)?])
+        else {
+            return None;
+        };
+        let block = self.axes[*down];
+        let is_block = block == self.axes[*right] && !block.batched && (down, right) == (low, left);
+        let is_image = (first, row, column) == (&batch[..], &rows[..], &columns[..]) && last == rest;
+        (groups.len() == 4 && is_block && is_image).then(|| (block.size, self.shape_of(groups)))
+    }
+
     /// The shape whose dimensions are products of the given axes.
     pub(crate) fn shape_of(&self, groups: &[Vec<usize>]) -> Shape {
         let product = |group: &Vec<usize>| Extent {
