@@ -6,7 +6,8 @@ use burn::backend::DType;
 use burn::backend::capture::TensorId as CapturedId;
 use burn::backend::ir::{ScalarIr, TensorIr};
 use burnlite_tflite::{
-    DepthToSpaceOptions, ElementType, Graph, Op, Operator, PackOptions, ReshapeOptions, ShapeOptions, StridedSliceOptions, Tensor, TensorId,
+    DepthToSpaceOptions, ElementType, Graph, Op, Operator, PackOptions, ReshapeOptions, ShapeOptions,
+    StridedSliceOptions, Tensor, TensorId,
 };
 
 use crate::constant::{Constant, element_type};
@@ -180,7 +181,12 @@ impl<'a> Builder<'a> {
     }
 
     /// A value as a tensor whose dimensions are the given axes, moved only if it is not that already.
-    pub(crate) fn arrange_value(&mut self, value: &Value, layout: &Layout, groups: &[Vec<usize>]) -> TensorId {
+    pub(crate) fn arrange_value(
+        &mut self,
+        value: &Value,
+        layout: &Layout,
+        groups: &[Vec<usize>],
+    ) -> TensorId {
         match value {
             Value::Computed(stored) => {
                 self.arrange(&Stored { tensor: stored.tensor, layout: layout.clone() }, groups)
@@ -248,7 +254,12 @@ impl<'a> Builder<'a> {
     }
 
     /// One more result of the last operator, of Burn's shape `shape`, its dimensions stored in the given order.
-    pub(crate) fn further_result(&mut self, element_type: ElementType, shape: &Shape, order: &[usize]) -> Stored {
+    pub(crate) fn further_result(
+        &mut self,
+        element_type: ElementType,
+        shape: &Shape,
+        order: &[usize],
+    ) -> Stored {
         let stored = Shape(order.iter().map(|&dim| shape.0[dim]).collect());
         let name = self.unique(&format!("{}result", self.scope));
         let tensor = self.add_computed(name, element_type, stored);
@@ -326,7 +337,8 @@ impl<'a> Builder<'a> {
 
     /// The graph without what nobody reads.
     pub(crate) fn finish(mut self) -> Graph<'static> {
-        let mut wanted: HashSet<TensorId> = self.graph.outputs.iter().chain(&self.graph.inputs).copied().collect();
+        let mut wanted: HashSet<TensorId> =
+            self.graph.outputs.iter().chain(&self.graph.inputs).copied().collect();
         let mut operators = Vec::with_capacity(self.graph.operators.len());
         for operator in self.graph.operators.drain(..).rev() {
             if operator.outputs.iter().any(|output| wanted.contains(output)) {
@@ -346,9 +358,10 @@ impl<'a> Builder<'a> {
             }
         }
         graph.tensors = tensors;
-        let operands = graph.operators.iter_mut().flat_map(|operator| {
-            operator.inputs.iter_mut().flatten().chain(&mut operator.outputs)
-        });
+        let operands = graph
+            .operators
+            .iter_mut()
+            .flat_map(|operator| operator.inputs.iter_mut().flatten().chain(&mut operator.outputs));
         for id in operands.chain(&mut graph.inputs).chain(&mut graph.outputs) {
             *id = places[id];
         }
@@ -407,7 +420,12 @@ impl<'a> Builder<'a> {
             });
         }
         let options = PackOptions { values_count: extents.len() as i32, axis: 0 };
-        Ok(self.typed_operator(Op::Pack(options), &extents, ElementType::Int32, Shape::fixed(&[extents.len()])))
+        Ok(self.typed_operator(
+            Op::Pack(options),
+            &extents,
+            ElementType::Int32,
+            Shape::fixed(&[extents.len()]),
+        ))
     }
 
     /// The batch as a number, taken from the shape of an input.
@@ -425,8 +443,8 @@ impl<'a> Builder<'a> {
         let [zero, one] = [[0], [1]].map(|number| Some(self.add_integers("index", &number)));
         let options = StridedSliceOptions { shrink_axis_mask: 1, ..StridedSliceOptions::default() };
         let inputs = [Some(shape), zero, one, one];
-        let batch = self.typed_operator(
-            Op::StridedSlice(options), &inputs, ElementType::Int32, Shape::fixed(&[]));
+        let batch =
+            self.typed_operator(Op::StridedSlice(options), &inputs, ElementType::Int32, Shape::fixed(&[]));
         self.batch = Some(batch);
         Ok(batch)
     }

@@ -49,7 +49,11 @@ impl Constant {
 
     /// Integers of 32 bits, as operators take their parameters.
     pub(crate) fn integers(elements: &[i32]) -> Self {
-        Self::of(&[elements.len()], elements.iter().flat_map(|element| element.to_le_bytes()), ElementType::Int32)
+        Self::of(
+            &[elements.len()],
+            elements.iter().flat_map(|element| element.to_le_bytes()),
+            ElementType::Int32,
+        )
     }
 
     /// One number of the given type.
@@ -63,7 +67,9 @@ impl Constant {
             ElementType::Int8 => value.elem::<i8>().to_le_bytes().to_vec(),
             ElementType::UInt8 => value.elem::<u8>().to_le_bytes().to_vec(),
             ElementType::Bool => vec![u8::from(value.elem::<bool>())],
-            other => return Err(Refusal::new(format!("there is no constant of type {other:?}: cast the tensor"))),
+            other => {
+                return Err(Refusal::new(format!("there is no constant of type {other:?}: cast the tensor")));
+            }
         };
         Ok(Self { name: None, element_type, shape: vec![], data })
     }
@@ -80,7 +86,8 @@ impl Constant {
     /// The elements, which are floats.
     pub(crate) fn to_floats(&self) -> Result<Vec<f32>, Refusal> {
         if self.element_type != ElementType::Float32 {
-            let reason = format!("a constant of type {:?} stands where floats of 32 bits do", self.element_type);
+            let reason =
+                format!("a constant of type {:?} stands where floats of 32 bits do", self.element_type);
             return Err(Refusal::new(reason));
         }
         let (elements, _) = self.data.as_chunks();

@@ -68,15 +68,11 @@ fn is_computable(operation: &OperationIr, known: &HashSet<TensorId>) -> bool {
             | OperationIr::Custom(_)
             | OperationIr::Distributed(_)
     );
-    let is_empty = |base: &BaseOperationIr| matches!(base, BaseOperationIr::Empty(_));
-    let is_undefined = matches!(
-        operation,
-        OperationIr::BaseFloat(base) | OperationIr::BaseInt(base) | OperationIr::BaseBool(base) if is_empty(base)
-    );
-    !is_random && !is_undefined && operation.inputs().all(|tensor| known.contains(&tensor.id))
+    !is_random && operation.inputs().all(|tensor| known.contains(&tensor.id))
 }
 
-/// The operation without leave to overwrite its operands, which others may still want.
+/// The operation without leave to overwrite its operands, which others may still want, and with zeros for what Burn leaves
+/// undefined.
 fn kept(operation: &OperationIr) -> OperationIr {
     struct Keep;
     impl IrVisitorMut for Keep {
@@ -88,7 +84,16 @@ fn kept(operation: &OperationIr) -> OperationIr {
     }
     let mut operation = operation.clone();
     operation.visit_mut(&mut Keep);
-    operation
+    match operation {
+        OperationIr::BaseFloat(BaseOperationIr::Empty(op)) => {
+            OperationIr::BaseFloat(BaseOperationIr::Zeros(op))
+        }
+        OperationIr::BaseInt(BaseOperationIr::Empty(op)) => OperationIr::BaseInt(BaseOperationIr::Zeros(op)),
+        OperationIr::BaseBool(BaseOperationIr::Empty(op)) => {
+            OperationIr::BaseBool(BaseOperationIr::Zeros(op))
+        }
+        operation => operation,
+    }
 }
 
 /// The value of a future that is there at once: on the CPU nothing has to be waited for.

@@ -117,7 +117,8 @@ impl Exporter {
                 Program::batched([capture(batches.0)?, capture(batches.1)?], batches)
             };
             let [first, others @ ..] = BATCHES;
-            let is_resolved = |program: &Result<Program, Error>| !matches!(program, Err(Error::BatchDependence { .. }));
+            let is_resolved =
+                |program: &Result<Program, Error>| !matches!(program, Err(Error::BatchDependence { .. }));
             let program = match program(first) {
                 Err(error @ Error::BatchDependence { .. }) => {
                     others.into_iter().map(program).find(is_resolved).unwrap_or(Err(error))

@@ -34,7 +34,10 @@ pub(crate) fn bias(
         Some(bias) => {
             let bias = floats(builder, bias)?;
             let addend = layer.channels.to_floats()?;
-            Constant::floats(&[bias.len()], bias.iter().zip(addend).map(|(bias, addend)| bias + addend).collect())
+            Constant::floats(
+                &[bias.len()],
+                bias.iter().zip(addend).map(|(bias, addend)| bias + addend).collect(),
+            )
         }
         None => layer.channels,
     };
@@ -62,13 +65,17 @@ pub(crate) fn scale(
         _ => shape[1..].iter().product::<usize>(),
     };
     let weights = floats(builder, layer.weights)?;
-    let weights =
-        weights.iter().enumerate().map(|(index, weight)| weight * factors[index / run % factors.len()]).collect();
+    let weights = weights
+        .iter()
+        .enumerate()
+        .map(|(index, weight)| weight * factors[index / run % factors.len()])
+        .collect();
     let weights = Constant::floats(&shape, weights).named(Some(name));
     let weights = builder.add_constant(weights, "weight");
     set_input(builder, layer.operator, 1, weights);
     if let Some(bias) = layer.bias {
-        let products = floats(builder, bias)?.iter().zip(&factors).map(|(bias, factor)| bias * factor).collect();
+        let products =
+            floats(builder, bias)?.iter().zip(&factors).map(|(bias, factor)| bias * factor).collect();
         let bias = Constant::floats(&[factors.len()], products).named(layer.bias_name);
         let bias = builder.add_constant(bias, "bias");
         set_input(builder, layer.operator, layer.bias_position, bias);
@@ -111,7 +118,8 @@ fn producer(builder: &mut Builder<'_>, operand: &Value) -> Option<(Stored, usize
     let Value::Computed(stored) = operand else { return None };
     let operators = &mut builder.graph.operators;
     let producer = operators.iter().position(|operator| operator.outputs.contains(&stored.tensor))?;
-    let is_free = fused_activation(&mut operators[producer].op).is_some_and(|fused| *fused == Activation::None);
+    let is_free =
+        fused_activation(&mut operators[producer].op).is_some_and(|fused| *fused == Activation::None);
     (is_free && builder.is_read_here_only(stored.tensor)).then(|| (stored.clone(), producer))
 }
 

@@ -48,10 +48,7 @@ impl Layout {
     }
 
     /// The layout of a value that is stored as the given pieces, each a cut of a dimension with its extent.
-    pub(crate) fn of_pieces(
-        pieces: impl Iterator<Item = ((usize, usize), Extent)>,
-        rank: usize,
-    ) -> Self {
+    pub(crate) fn of_pieces(pieces: impl Iterator<Item = ((usize, usize), Extent)>, rank: usize) -> Self {
         let mut layout = Self { axes: Vec::new(), dims: vec![Vec::new(); rank] };
         let mut cuts = vec![Vec::new(); rank];
         for ((dim, cut), extent) in pieces {

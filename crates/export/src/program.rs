@@ -169,7 +169,9 @@ impl Pairing {
         };
         for (mine, theirs) in ids(first).into_iter().zip(ids(second)) {
             self.partners.insert(mine, theirs);
-            if let (Some(my_shape), Some(their_shape)) = (first.boundaries.get(&mine), second.boundaries.get(&theirs)) {
+            if let (Some(my_shape), Some(their_shape)) =
+                (first.boundaries.get(&mine), second.boundaries.get(&theirs))
+            {
                 let place = "an input or output";
                 let shape = self.shape(my_shape.as_slice(), their_shape.as_slice());
                 self.shapes.insert(mine, shape.map_err(|reason| dependence(place, reason))?);
@@ -238,7 +240,8 @@ impl Pairing {
     fn constants(&self, first: &Pass, second: &Pass) -> Result<(), Error> {
         for (id, mine) in &first.constants {
             let theirs = self.partners.get(id).and_then(|partner| second.constants.get(partner));
-            let batched = self.shapes.get(id).and_then(|shape| shape.0.iter().position(|extent| extent.batched));
+            let batched =
+                self.shapes.get(id).and_then(|shape| shape.0.iter().position(|extent| extent.batched));
             let is_same = |theirs: &TensorData| match batched {
                 None => theirs == mine,
                 Some(dim) => {
@@ -265,7 +268,8 @@ fn dependence(place: impl Display, reason: String) -> Error {
 /// An operation without its tensors and without options that its shapes say too, and the tensors.
 fn form(operation: &OperationIr) -> (OperationIr, Vec<TensorIr>) {
     let mut form = operation.clone();
-    if let OperationIr::BaseFloat(base) | OperationIr::BaseInt(base) | OperationIr::BaseBool(base) = &mut form {
+    if let OperationIr::BaseFloat(base) | OperationIr::BaseInt(base) | OperationIr::BaseBool(base) = &mut form
+    {
         match base {
             BaseOperationIr::Slice(op) => open_ranges(&mut op.ranges, &op.tensor),
             BaseOperationIr::SliceAssign(op) => open_ranges(&mut op.ranges, &op.tensor),
@@ -281,7 +285,10 @@ fn form(operation: &OperationIr) -> (OperationIr, Vec<TensorIr>) {
 /// Lets ranges that take a whole dimension of `tensor` end where the dimension does, however long it is.
 fn open_ranges(ranges: &mut [Slice], tensor: &TensorIr) {
     for (range, &extent) in ranges.iter_mut().zip(tensor.shape.as_slice()) {
-        if range.start == 0 && range.step == 1 && range.end.is_some_and(|end| usize::try_from(end).is_ok_and(|end| end >= extent)) {
+        if range.start == 0
+            && range.step == 1
+            && range.end.is_some_and(|end| usize::try_from(end).is_ok_and(|end| end >= extent))
+        {
             range.end = None;
         }
     }

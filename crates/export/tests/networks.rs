@@ -10,8 +10,8 @@ use burn::nn::interpolate::{Interpolate2d, Interpolate2dConfig};
 use burn::nn::pool::{AdaptiveAvgPool2d, AdaptiveAvgPool2dConfig, MaxPool2d, MaxPool2dConfig};
 use burn::nn::transformer::{TransformerEncoder, TransformerEncoderConfig, TransformerEncoderInput};
 use burn::nn::{
-    BatchNorm, BatchNormConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig, Lstm, LstmConfig, PaddingConfig1d,
-    PaddingConfig2d,
+    BatchNorm, BatchNormConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig, Lstm, LstmConfig,
+    PaddingConfig1d, PaddingConfig2d,
 };
 use burn::tensor::activation::{gelu, hard_swish, relu, sigmoid, tanh};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -161,7 +161,11 @@ fn resnet() {
             .with_strides([2, 2])
             .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
             .init(),
-        blocks: vec![ResidualBlock::new([8, 8], 1), ResidualBlock::new([8, 16], 2), ResidualBlock::new([16, 16], 1)],
+        blocks: vec![
+            ResidualBlock::new([8, 8], 1),
+            ResidualBlock::new([8, 16], 2),
+            ResidualBlock::new([16, 16], 1),
+        ],
         global: AdaptiveAvgPool2dConfig::new([1, 1]).init(),
         dense: LinearConfig::new(16, 10).init(&device()),
     };
@@ -309,10 +313,11 @@ fn dilated_convolutions_of_a_sequence() {
 fn a_gru_classifier() {
     let module: (Gru, Linear) =
         (GruConfig::new(5, 8, true).init(&device()), LinearConfig::new(8, 3).init(&device()));
-    operators(&module, numbers([1, 6, 5]), |module, x: Tensor<3>| {
+    let found = operators(&module, numbers([1, 6, 5]), |module, x: Tensor<3>| {
         let states = module.0.forward(x, None);
         module.1.forward(states.narrow(1, 5, 1).squeeze_dim::<2>(1))
     });
+    assert_eq!(count(&found, "CONCATENATION"), 1, "{found:?}");
 }
 
 #[test]

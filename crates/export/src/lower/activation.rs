@@ -1,6 +1,11 @@
 //! Activations.
 
-use burn::backend::ir::{ActivationOperationIr, BinaryOpIr, ClampOpIr, DimOpIr, HardSigmoidOpIr, ScalarIr, ScalarOpIr, TensorIr, UnaryOpIr};
+use std::slice;
+
+use burn::backend::ir::{
+    ActivationOperationIr, BinaryOpIr, ClampOpIr, DimOpIr, HardSigmoidOpIr, ScalarIr, ScalarOpIr, TensorIr,
+    UnaryOpIr,
+};
 use burnlite_tflite::{Activation, ElementType, GeluOptions, LeakyReluOptions, Op, SoftmaxOptions};
 
 use super::arithmetic::{add_op, clamp, mul_op};
@@ -12,12 +17,17 @@ use crate::error::Refusal;
 use crate::fold;
 
 /// Burn's activations that are operations of their own.
-pub(super) fn activation(builder: &mut Builder<'_>, operation: &ActivationOperationIr) -> Result<(), Refusal> {
+pub(super) fn activation(
+    builder: &mut Builder<'_>,
+    operation: &ActivationOperationIr,
+) -> Result<(), Refusal> {
     match operation {
         ActivationOperationIr::Relu(op) => relu(builder, &op.input, &op.out),
         ActivationOperationIr::LeakyRelu(op) => leaky_relu(builder, op),
         ActivationOperationIr::PRelu(op) => prelu(builder, op),
-        ActivationOperationIr::Gelu(op) => lower(builder, Op::Gelu(GeluOptions::default()), &[&op.input], &op.out),
+        ActivationOperationIr::Gelu(op) => {
+            lower(builder, Op::Gelu(GeluOptions::default()), &[&op.input], &op.out)
+        }
         ActivationOperationIr::Sigmoid(op) => lower(builder, Op::Logistic, &[&op.input], &op.out),
         ActivationOperationIr::HardSigmoid(op) => hard_sigmoid(builder, op),
         ActivationOperationIr::LogSigmoid(op) => log_sigmoid(builder, op),
@@ -96,14 +106,13 @@ fn hard_sigmoid(builder: &mut Builder<'_>, op: &HardSigmoidOpIr) -> Result<(), R
     builder.bind(&op.out, value)
 }
 
-/// `-log(1 + exp(-x))`, as the logarithm of a softmax of two: exact for any `x`.
+/// `-log(1 + exp(-x))` as `min(x, 0) - log(1 + exp(-|x|))`, which never overflows.
 fn log_sigmoid(builder: &mut Builder<'_>, op: &UnaryOpIr) -> Result<(), Refusal> {
-    // min(x, 0) - log(1 + exp(-|x|)) never overflows.
     let x = builder.value(&op.input)?;
     let float = ElementType::Float32;
     let zero = || Constant::floats(&[], vec![0.0]).into();
     let one = || Constant::floats(&[], vec![1.0]).into();
-    let magnitude = elementwise(builder, Op::Abs, &[x.clone()], float)?;
+    let magnitude = elementwise(builder, Op::Abs, slice::from_ref(&x), float)?;
     let negated = elementwise(builder, Op::Neg, &[magnitude], float)?;
     let power = elementwise(builder, Op::Exp, &[negated], float)?;
     let sum = elementwise(builder, add_op(), &[power, one()], float)?;
@@ -207,9 +216,10 @@ mod tests {
 
     #[test]
     fn slopes_of_channels_are_an_operand() {
-        let found = operators(&parameter([3]), numbers([2, 3, 4]), |slopes: &Param<Tensor<1>>, x: Tensor<3>| {
-            prelu(x, slopes.val())
-        });
+        let found =
+            operators(&parameter([3]), numbers([2, 3, 4]), |slopes: &Param<Tensor<1>>, x: Tensor<3>| {
+                prelu(x, slopes.val())
+            });
         assert_eq!(found, ["PRELU"]);
     }
 }

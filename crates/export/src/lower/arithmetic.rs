@@ -1,6 +1,6 @@
 //! Arithmetic of two tensors, or of a tensor and a number.
 
-use burn::backend::ir::{BinaryOpIr, OperationIr, ActivationOperationIr, ScalarIr, ScalarOpIr, TensorIr};
+use burn::backend::ir::{ActivationOperationIr, BinaryOpIr, OperationIr, ScalarIr, ScalarOpIr, TensorIr};
 use burnlite_tflite::{AddOptions, DivOptions, MulOptions, Op, SubOptions};
 
 use super::elementwise::{elementwise, lower, lower_scalar};
@@ -161,7 +161,8 @@ fn is_float(tensor: &TensorIr) -> Result<bool, Refusal> {
 
 /// Whether `factor` is the hard sigmoid of `operand`, with the slope of HARD_SWISH.
 fn is_hard_swish(builder: &Builder<'_>, operand: &TensorIr, factor: &TensorIr) -> bool {
-    let Some(OperationIr::Activation(ActivationOperationIr::HardSigmoid(gate))) = builder.program.producer(factor.id)
+    let Some(OperationIr::Activation(ActivationOperationIr::HardSigmoid(gate))) =
+        builder.program.producer(factor.id)
     else {
         return false;
     };
@@ -193,9 +194,11 @@ mod tests {
     fn factors_and_biases_of_each_channel_are_part_of_the_convolution() {
         let module = (parameter([3, 1, 2, 2]), parameter([3]));
         let forward = |module: &(Param<Tensor<4>>, Param<Tensor<1>>), x: Tensor<4>| {
-            let y = conv2d(x, module.0.val(), Some(module.1.val()), ConvOptions::new([1, 1], [0, 0], [1, 1], 1));
+            let y =
+                conv2d(x, module.0.val(), Some(module.1.val()), ConvOptions::new([1, 1], [0, 0], [1, 1], 1));
             let channels = module.1.val().reshape([1, 3, 1, 1]);
-            relu((y - channels.clone()) / channels.clone() * channels.clone() + channels).permute([0, 2, 3, 1])
+            relu((y - channels.clone()) / channels.clone() * channels.clone() + channels)
+                .permute([0, 2, 3, 1])
         };
         assert_eq!(operators(&module, numbers([2, 1, 4, 5]), forward), ["RESHAPE", "CONV_2D"]);
     }
@@ -230,7 +233,9 @@ mod tests {
 
     #[test]
     fn quotients_and_differences_of_tensors_are_operators() {
-        let found = operators(&FUNCTION, numbers([2, 4]), |_, x: Tensor<2>| (x.clone() - x.clone().exp()) / (x.exp() + 1.0));
+        let found = operators(&FUNCTION, numbers([2, 4]), |_, x: Tensor<2>| {
+            (x.clone() - x.clone().exp()) / (x.exp() + 1.0)
+        });
         assert_eq!(found, ["EXP", "SUB", "EXP", "ADD", "DIV"]);
     }
 

@@ -16,7 +16,8 @@ const MASKED: f32 = f32::MIN;
 
 /// `softmax(q · kᵀ * scale) · v`, with Burn's masks, bias and cap.
 pub(super) fn attention(builder: &mut Builder<'_>, op: &AttentionOpIr) -> Result<(), Refusal> {
-    let (query, key, value) = (builder.stored(&op.query)?, builder.stored(&op.key)?, builder.stored(&op.value)?);
+    let (query, key, value) =
+        (builder.stored(&op.query)?, builder.stored(&op.key)?, builder.stored(&op.value)?);
     let depth = query.layout.shape().0[3].size;
     let transposed = crate::builder::Stored { layout: key.layout.permuted(&[0, 1, 3, 2]), ..key };
     let scores = batched_product(builder, &query.into(), &transposed.into())?;
@@ -67,7 +68,9 @@ fn causal_mask(scores: &Value) -> Result<Value, Refusal> {
 
 #[cfg(test)]
 mod tests {
-    use burn::nn::attention::{MhaInput, MultiHeadAttention, MultiHeadAttentionConfig, generate_autoregressive_mask};
+    use burn::nn::attention::{
+        MhaInput, MultiHeadAttention, MultiHeadAttentionConfig, generate_autoregressive_mask,
+    };
     use burn::tensor::module::attention;
     use burn::tensor::ops::AttentionModuleOptions;
     use burn::tensor::{Device, Tensor};

@@ -15,7 +15,11 @@ pub(super) fn compare(builder: &mut Builder<'_>, comparison: Op, op: &BinaryOpIr
 }
 
 /// A comparison of a tensor with a number.
-pub(super) fn compare_scalar(builder: &mut Builder<'_>, comparison: Op, op: &ScalarOpIr) -> Result<(), Refusal> {
+pub(super) fn compare_scalar(
+    builder: &mut Builder<'_>,
+    comparison: Op,
+    op: &ScalarOpIr,
+) -> Result<(), Refusal> {
     lower_scalar(builder, comparison, &op.lhs, op.rhs, &op.out)
 }
 

@@ -68,7 +68,11 @@ pub(super) fn conv1d(builder: &mut Builder<'_>, op: &Conv1dOpIr) -> Result<(), R
 }
 
 /// The bias; zeros where Burn has none, for many runtimes want one.
-pub(super) fn bias(builder: &Builder<'_>, bias: Option<&TensorIr>, channels: usize) -> Result<Constant, Refusal> {
+pub(super) fn bias(
+    builder: &Builder<'_>,
+    bias: Option<&TensorIr>,
+    channels: usize,
+) -> Result<Constant, Refusal> {
     bias.map_or_else(|| Ok(Constant::zeros(channels)), |bias| builder.constant(bias, "bias"))
 }
 
@@ -86,7 +90,13 @@ impl Convolution {
         let (op, filters) = if self.groups == channels && channels > 1 {
             let depth_multiplier = integer(outputs / channels)?;
             let options = DepthwiseConv2dOptions {
-                padding, stride_w, stride_h, depth_multiplier, dilation_w, dilation_h, ..Default::default()
+                padding,
+                stride_w,
+                stride_h,
+                depth_multiplier,
+                dilation_w,
+                dilation_h,
+                ..Default::default()
             };
             // [O, 1, H, W]: one filter for each channel.
             (Op::DepthwiseConv2d(options), self.filters.permuted(&[1, 2, 3, 0]))

@@ -30,7 +30,11 @@ pub(super) fn linear(builder: &mut Builder<'_>, op: &LinearOpIr) -> Result<(), R
 }
 
 /// The products of the matrices in the last two dimensions, the others broadcast: BATCH_MATMUL.
-pub(super) fn batched_product(builder: &mut Builder<'_>, left: &Value, right: &Value) -> Result<Value, Refusal> {
+pub(super) fn batched_product(
+    builder: &mut Builder<'_>,
+    left: &Value,
+    right: &Value,
+) -> Result<Value, Refusal> {
     let (first, second) = (left.layout().shape().0, right.layout().shape().0);
     let rank = first.len();
     if rank != second.len() || rank < 2 {
@@ -60,7 +64,8 @@ fn matrices(builder: &mut Builder<'_>, factor: &Value) -> (TensorId, bool) {
     let is_transposed = match factor {
         Value::Constant(_) => false,
         Value::Computed(stored) => {
-            let moves = |order: &[usize]| layout.moves(builder.shape(stored.tensor), &layout.groups(order)).len();
+            let moves =
+                |order: &[usize]| layout.moves(builder.shape(stored.tensor), &layout.groups(order)).len();
             moves(&transposed) < moves(&order)
         }
     };
@@ -161,15 +166,18 @@ mod tests {
 
     #[test]
     fn computed_matrices_are_multiplied_as_they_are_stored() {
-        let found = operators(&FUNCTION, numbers([2, 3, 4]), |_, x: Tensor<3>| x.clone().matmul(x.swap_dims(1, 2)));
+        let found =
+            operators(&FUNCTION, numbers([2, 3, 4]), |_, x: Tensor<3>| x.clone().matmul(x.swap_dims(1, 2)));
         assert_eq!(found, ["BATCH_MATMUL"]);
     }
 
     #[test]
     fn either_factor_may_be_constant_matrices() {
-        let found = operators(&parameter([1, 5, 3]), numbers([2, 3, 5]), |weights: &Param<Tensor<3>>, x: Tensor<3>| {
-            weights.val().matmul(x)
-        });
+        let found = operators(
+            &parameter([1, 5, 3]),
+            numbers([2, 3, 5]),
+            |weights: &Param<Tensor<3>>, x: Tensor<3>| weights.val().matmul(x),
+        );
         assert_eq!(found, ["BATCH_MATMUL"]);
     }
 

@@ -22,7 +22,8 @@ pub(super) fn lower(
     operands: &[&TensorIr],
     out: &TensorIr,
 ) -> Result<(), Refusal> {
-    let operands: Result<Vec<Value>, Refusal> = operands.iter().map(|operand| builder.value(operand)).collect();
+    let operands: Result<Vec<Value>, Refusal> =
+        operands.iter().map(|operand| builder.value(operand)).collect();
     let value = elementwise(builder, op, &operands?, element_type(out.dtype)?)?;
     builder.bind(out, value)
 }
@@ -56,8 +57,9 @@ pub(super) fn elementwise(
         Some(layouts) => layouts,
         None => {
             operands = operands.into_iter().map(|operand| in_burns_order(builder, operand)).collect();
-            common_layouts(&operands, &shape)
-                .ok_or_else(|| Refusal::new("its operands cannot be brought into one order: permute them before"))?
+            common_layouts(&operands, &shape).ok_or_else(|| {
+                Refusal::new("its operands cannot be brought into one order: permute them before")
+            })?
         }
     };
     let groups = common_groups(builder, &operands, &layouts, &shape);
@@ -146,7 +148,8 @@ fn common_groups(
     };
     let groups: Vec<Vec<Piece>> = match leader {
         Some((stored, layout)) => {
-            let mut piece_of = vec![(0, 0); layout.groups(&(0..layout.rank()).collect::<Vec<_>>()).concat().len()];
+            let mut piece_of =
+                vec![(0, 0); layout.groups(&(0..layout.rank()).collect::<Vec<_>>()).concat().len()];
             for dim in 0..layout.rank() {
                 for (cut, &axis) in layout.dim(dim).iter().enumerate() {
                     piece_of[axis] = (dim, cut);
@@ -156,7 +159,8 @@ fn common_groups(
             stored_groups.iter().map(|group| group.iter().map(|&axis| piece_of[axis]).collect()).collect()
         }
         None => {
-            let order = orders.find(|order| !order.is_sorted()).unwrap_or_else(|| (0..shape.0.len()).collect());
+            let order =
+                orders.find(|order| !order.is_sorted()).unwrap_or_else(|| (0..shape.0.len()).collect());
             order.into_iter().map(|dim| whole(dim).collect()).collect()
         }
     };
@@ -221,10 +225,11 @@ mod tests {
 
     #[test]
     fn constants_are_brought_into_the_order_of_the_other_operand() {
-        let found = operators(&parameter([1, 5, 1, 4]), numbers([2, 3, 4, 5]), |weights: &Param<Tensor<4>>, x| {
-            let x: Tensor<4> = x;
-            (x.permute([0, 3, 1, 2]) * weights.val()).permute([0, 2, 3, 1])
-        });
+        let found =
+            operators(&parameter([1, 5, 1, 4]), numbers([2, 3, 4, 5]), |weights: &Param<Tensor<4>>, x| {
+                let x: Tensor<4> = x;
+                (x.permute([0, 3, 1, 2]) * weights.val()).permute([0, 2, 3, 1])
+            });
         assert_eq!(found, ["MUL"]);
     }
 
@@ -239,17 +244,17 @@ mod tests {
 
     #[test]
     fn joined_dimensions_are_cut_where_another_operand_is_broadcast() {
-        let found = operators(&parameter([1, 3, 1]), numbers([2, 12]), |weights: &Param<Tensor<3>>, x: Tensor<2>| {
-            x.exp().reshape([-1, 3, 4]) + weights.val()
-        });
+        let found =
+            operators(&parameter([1, 3, 1]), numbers([2, 12]), |weights: &Param<Tensor<3>>, x: Tensor<2>| {
+                x.exp().reshape([-1, 3, 4]) + weights.val()
+            });
         assert_eq!(found, ["EXP", "RESHAPE", "ADD"]);
     }
 
     #[test]
     fn both_operands_may_be_broadcast() {
-        let found = operators(&FUNCTION, numbers([2, 3, 4]), |_, x: Tensor<3>| {
-            x.clone().mean_dim(1) * x.mean_dim(2)
-        });
+        let found =
+            operators(&FUNCTION, numbers([2, 3, 4]), |_, x: Tensor<3>| x.clone().mean_dim(1) * x.mean_dim(2));
         assert_eq!(found, ["MEAN", "MEAN", "MUL"]);
     }
 }

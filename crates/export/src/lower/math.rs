@@ -1,5 +1,7 @@
 //! Functions of each element.
 
+use std::slice;
+
 use burn::backend::ir::{BinaryOpIr, CastOpIr, FloatOperationIr, TensorIr, UnaryOpIr};
 use burnlite_tflite::{CastOptions, ElementType, Op};
 
@@ -98,7 +100,7 @@ fn log1p(builder: &mut Builder<'_>, op: &UnaryOpIr) -> Result<(), Refusal> {
 
 fn tan(builder: &mut Builder<'_>, op: &UnaryOpIr) -> Result<(), Refusal> {
     let x = builder.value(&op.input)?;
-    let (sine, cosine) = (floats(builder, Op::Sin, &[x.clone()])?, floats(builder, Op::Cos, &[x])?);
+    let (sine, cosine) = (floats(builder, Op::Sin, slice::from_ref(&x))?, floats(builder, Op::Cos, &[x])?);
     let value = floats(builder, div_op(), &[sine, cosine])?;
     builder.bind(&op.out, value)
 }
@@ -106,7 +108,7 @@ fn tan(builder: &mut Builder<'_>, op: &UnaryOpIr) -> Result<(), Refusal> {
 /// `(e^x ± e^-x) / 2`.
 fn hyperbolic(builder: &mut Builder<'_>, op: &UnaryOpIr, join: Op) -> Result<(), Refusal> {
     let x = builder.value(&op.input)?;
-    let negated = floats(builder, Op::Neg, &[x.clone()])?;
+    let negated = floats(builder, Op::Neg, slice::from_ref(&x))?;
     let (rising, falling) = (floats(builder, Op::Exp, &[x])?, floats(builder, Op::Exp, &[negated])?);
     let joined = floats(builder, join, &[rising, falling])?;
     let value = floats(builder, mul_op(), &[joined, float_of(0.5)])?;
@@ -115,7 +117,8 @@ fn hyperbolic(builder: &mut Builder<'_>, op: &UnaryOpIr, join: Op) -> Result<(),
 
 fn trunc(builder: &mut Builder<'_>, op: &UnaryOpIr) -> Result<(), Refusal> {
     let x = builder.value(&op.input)?;
-    let (down, up) = (floats(builder, Op::Floor, &[x.clone()])?, floats(builder, Op::Ceil, &[x.clone()])?);
+    let (down, up) =
+        (floats(builder, Op::Floor, slice::from_ref(&x))?, floats(builder, Op::Ceil, slice::from_ref(&x))?);
     let is_negative = elementwise(builder, Op::Less, &[x, float_of(0.0)], ElementType::Bool)?;
     let value = floats(builder, Op::SelectV2, &[is_negative, up, down])?;
     builder.bind(&op.out, value)

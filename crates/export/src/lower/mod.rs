@@ -51,7 +51,9 @@ pub(crate) fn lower(builder: &mut Builder<'_>) -> Result<(), Error> {
 
 fn lower_operation(builder: &mut Builder<'_>, operation: &OperationIr) -> Result<(), Refusal> {
     match operation {
-        OperationIr::BaseFloat(op) | OperationIr::BaseInt(op) | OperationIr::BaseBool(op) => base(builder, op),
+        OperationIr::BaseFloat(op) | OperationIr::BaseInt(op) | OperationIr::BaseBool(op) => {
+            base(builder, op)
+        }
         OperationIr::NumericFloat(_, op) | OperationIr::NumericInt(_, op) => numeric(builder, op),
         OperationIr::Float(_, op) => math::float(builder, op),
         OperationIr::Int(IntOperationIr::IntoFloat(op)) => math::cast(builder, op),
@@ -85,8 +87,12 @@ fn base(builder: &mut Builder<'_>, operation: &BaseOperationIr) -> Result<(), Re
         BaseOperationIr::NotEqualElem(op) => comparison::compare_scalar(builder, Op::NotEqual, op),
         BaseOperationIr::All(op) => reduce::truth(builder, Op::ReduceMin, &op.input, None, &op.out),
         BaseOperationIr::Any(op) => reduce::truth(builder, Op::ReduceMax, &op.input, None, &op.out),
-        BaseOperationIr::AllDim(op) => reduce::truth(builder, Op::ReduceMin, &op.input, Some(op.axis), &op.out),
-        BaseOperationIr::AnyDim(op) => reduce::truth(builder, Op::ReduceMax, &op.input, Some(op.axis), &op.out),
+        BaseOperationIr::AllDim(op) => {
+            reduce::truth(builder, Op::ReduceMin, &op.input, Some(op.axis), &op.out)
+        }
+        BaseOperationIr::AnyDim(op) => {
+            reduce::truth(builder, Op::ReduceMax, &op.input, Some(op.axis), &op.out)
+        }
         _ => unsupported(),
     }
 }
@@ -101,7 +107,9 @@ fn numeric(builder: &mut Builder<'_>, operation: &NumericOperationIr) -> Result<
         NumericOperationIr::MulScalar(op) => arithmetic::mul_scalar(builder, op),
         NumericOperationIr::Div(op) => arithmetic::div(builder, op),
         NumericOperationIr::DivScalar(op) => arithmetic::div_scalar(builder, op),
-        NumericOperationIr::Rem(op) => elementwise::lower(builder, Op::FloorMod, &[&op.lhs, &op.rhs], &op.out),
+        NumericOperationIr::Rem(op) => {
+            elementwise::lower(builder, Op::FloorMod, &[&op.lhs, &op.rhs], &op.out)
+        }
         NumericOperationIr::RemScalar(op) => {
             elementwise::lower_scalar(builder, Op::FloorMod, &op.lhs, op.rhs, &op.out)
         }
@@ -112,7 +120,9 @@ fn numeric(builder: &mut Builder<'_>, operation: &NumericOperationIr) -> Result<
         NumericOperationIr::Sign(op) => math::sign(builder, op),
         NumericOperationIr::Clamp(op) => activation::clamp_both(builder, op),
         NumericOperationIr::ClampMin(op) => activation::clamp_min(builder, op),
-        NumericOperationIr::ClampMax(op) => arithmetic::clamp(builder, &op.lhs, (None, Some(op.rhs)), &op.out),
+        NumericOperationIr::ClampMax(op) => {
+            arithmetic::clamp(builder, &op.lhs, (None, Some(op.rhs)), &op.out)
+        }
         NumericOperationIr::Greater(op) => comparison::compare(builder, Op::Greater, op),
         NumericOperationIr::GreaterElem(op) => comparison::compare_scalar(builder, Op::Greater, op),
         NumericOperationIr::GreaterEqual(op) => comparison::compare(builder, Op::GreaterEqual, op),
@@ -131,8 +141,12 @@ fn reduction(builder: &mut Builder<'_>, operation: &NumericOperationIr) -> Resul
         NumericOperationIr::MeanDim(op) => reduce::along(builder, Op::Mean, &op.input, &[op.axis], &op.out),
         NumericOperationIr::SumDim(op) => reduce::along(builder, Op::Sum, &op.input, &[op.axis], &op.out),
         NumericOperationIr::SumDims(op) => reduce::along(builder, Op::Sum, &op.input, &op.axes, &op.out),
-        NumericOperationIr::MaxDim(op) => reduce::along(builder, Op::ReduceMax, &op.input, &[op.axis], &op.out),
-        NumericOperationIr::MinDim(op) => reduce::along(builder, Op::ReduceMin, &op.input, &[op.axis], &op.out),
+        NumericOperationIr::MaxDim(op) => {
+            reduce::along(builder, Op::ReduceMax, &op.input, &[op.axis], &op.out)
+        }
+        NumericOperationIr::MinDim(op) => {
+            reduce::along(builder, Op::ReduceMin, &op.input, &[op.axis], &op.out)
+        }
         NumericOperationIr::Mean(op) => reduce::whole(builder, Op::Mean, op),
         NumericOperationIr::Sum(op) => reduce::whole(builder, Op::Sum, op),
         NumericOperationIr::Max(op) => reduce::whole(builder, Op::ReduceMax, op),
@@ -172,9 +186,9 @@ fn module(builder: &mut Builder<'_>, operation: &ModuleOperationIr) -> Result<()
         ModuleOperationIr::LayerNorm(op) => norm::layer_norm(builder, op),
         ModuleOperationIr::Interpolate(op) => resize::interpolate(builder, op),
         ModuleOperationIr::Attention(op) => attention::attention(builder, op),
-        ModuleOperationIr::Conv3d(_) | ModuleOperationIr::ConvTranspose3d(_) => {
-            Err(Refusal::new("TensorFlow Lite convolves images and sequences, not volumes: use conv2d or conv1d"))
-        }
+        ModuleOperationIr::Conv3d(_) | ModuleOperationIr::ConvTranspose3d(_) => Err(Refusal::new(
+            "TensorFlow Lite convolves images and sequences, not volumes: use conv2d or conv1d",
+        )),
         _ => unsupported(),
     }
 }

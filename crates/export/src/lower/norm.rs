@@ -85,7 +85,8 @@ mod tests {
 
     #[test]
     fn a_batch_norm_is_part_of_the_convolution_before_it() {
-        let module: (Conv2d, BatchNorm) = (Conv2dConfig::new([2, 3], [3, 3]).init(&Device::flex()), batch_norm(3));
+        let module: (Conv2d, BatchNorm) =
+            (Conv2dConfig::new([2, 3], [3, 3]).init(&Device::flex()), batch_norm(3));
         let found = operators(&module, numbers([2, 5, 6, 2]), |module, x: Tensor<4>| {
             relu(module.1.forward(module.0.forward(x.permute([0, 3, 1, 2])))).permute([0, 2, 3, 1])
         });

@@ -1,7 +1,8 @@
 //! Pools.
 
 use burn::backend::ir::{
-    AdaptiveAvgPool1dOpIr, AdaptiveAvgPool2dOpIr, AvgPool1dOpIr, AvgPool2dOpIr, MaxPool1dOpIr, MaxPool2dOpIr, TensorIr,
+    AdaptiveAvgPool1dOpIr, AdaptiveAvgPool2dOpIr, AvgPool1dOpIr, AvgPool2dOpIr, MaxPool1dOpIr, MaxPool2dOpIr,
+    TensorIr,
 };
 use burnlite_tflite::{Activation, BatchMatMulOptions, ElementType, Op, Padding, Pool2dOptions};
 
@@ -67,7 +68,10 @@ pub(super) fn avg_pool1d(builder: &mut Builder<'_>, op: &AvgPool1dOpIr) -> Resul
 }
 
 /// An image of means of equal parts, of a given size.
-pub(super) fn adaptive_avg_pool2d(builder: &mut Builder<'_>, op: &AdaptiveAvgPool2dOpIr) -> Result<(), Refusal> {
+pub(super) fn adaptive_avg_pool2d(
+    builder: &mut Builder<'_>,
+    op: &AdaptiveAvgPool2dOpIr,
+) -> Result<(), Refusal> {
     let x = builder.stored(&op.x)?;
     let output = builder.program.shape(op.out.id).clone();
     let result = adaptive_average_pool(builder, x, &output)?;
@@ -75,7 +79,10 @@ pub(super) fn adaptive_avg_pool2d(builder: &mut Builder<'_>, op: &AdaptiveAvgPoo
 }
 
 /// A sequence of means of equal parts, of a given length.
-pub(super) fn adaptive_avg_pool1d(builder: &mut Builder<'_>, op: &AdaptiveAvgPool1dOpIr) -> Result<(), Refusal> {
+pub(super) fn adaptive_avg_pool1d(
+    builder: &mut Builder<'_>,
+    op: &AdaptiveAvgPool1dOpIr,
+) -> Result<(), Refusal> {
     let x = as_image(builder.stored(&op.x)?)?;
     let output = one_row(builder, &op.out);
     let result = as_sequence(adaptive_average_pool(builder, x, &output)?)?;
@@ -127,7 +134,9 @@ fn average_pool(
     let input = x.layout.shape();
     let mut placement = placement(windows, &input, output)?;
     // SAME leaves the border out of the count.
-    if placement.padding == Padding::Same && count_include_pad && windows.iter().any(|window| window.padding != (0, 0))
+    if placement.padding == Padding::Same
+        && count_include_pad
+        && windows.iter().any(|window| window.padding != (0, 0))
     {
         placement.padding = Padding::Valid;
         placement.border = windows.map(|window| window.padding);
@@ -145,8 +154,7 @@ fn average_pool(
         return Ok(result);
     }
     let corrections = parts[0].iter().flat_map(|row| parts[1].iter().map(move |column| 1.0 / (row * column)));
-    let corrections =
-        Constant::floats(&[1, 1, parts[0].len(), parts[1].len()], corrections.collect());
+    let corrections = Constant::floats(&[1, 1, parts[0].len(), parts[1].len()], corrections.collect());
     let value = elementwise(builder, mul_op(), &[result.into(), corrections.into()], ElementType::Float32)?;
     Ok(builder.stored_value(value, "constant"))
 }
@@ -235,7 +243,9 @@ fn pool(
 mod tests {
     use burn::tensor::Tensor;
     use burn::tensor::activation::relu;
-    use burn::tensor::module::{adaptive_avg_pool1d, adaptive_avg_pool2d, avg_pool1d, avg_pool2d, max_pool1d, max_pool2d};
+    use burn::tensor::module::{
+        adaptive_avg_pool1d, adaptive_avg_pool2d, avg_pool1d, avg_pool2d, max_pool1d, max_pool2d,
+    };
     use burn::tensor::ops::{AvgPoolOptions, MaxPoolOptions};
 
     use crate::lower::testing::{FUNCTION, numbers, operators, refusal};
@@ -256,7 +266,8 @@ mod tests {
     fn windows_over_the_edge_get_a_border() {
         let found = operators(&FUNCTION, numbers([2, 7, 8, 2]), |_, x| pool(x, [2, 2], [1, 1], true));
         assert_eq!(found, ["PADV2", "MAX_POOL_2D"]);
-        let rectified = operators(&FUNCTION, numbers([2, 7, 8, 2]), |_, x| pool(relu(x), [2, 2], [1, 1], true));
+        let rectified =
+            operators(&FUNCTION, numbers([2, 7, 8, 2]), |_, x| pool(relu(x), [2, 2], [1, 1], true));
         assert_eq!(rectified, ["RELU", "PAD", "MAX_POOL_2D"]);
     }
 

@@ -1,7 +1,12 @@
 //! Sums, means, extremes and positions along dimensions.
 
-use burn::backend::ir::{ReduceDimOpIr, ReduceDimWithIndicesOpIr, ReduceOpIr, SortOpIr, SortWithIndicesOpIr, TensorIr, TopKWithIndicesOpIr, DimOpIr};
-use burnlite_tflite::{ArgMaxOptions, ArgMinOptions, CastOptions, CumsumOptions, ElementType, Op, ReducerOptions};
+use burn::backend::ir::{
+    DimOpIr, ReduceDimOpIr, ReduceDimWithIndicesOpIr, ReduceOpIr, SortOpIr, SortWithIndicesOpIr, TensorIr,
+    TopKWithIndicesOpIr,
+};
+use burnlite_tflite::{
+    ArgMaxOptions, ArgMinOptions, CastOptions, CumsumOptions, ElementType, Op, ReducerOptions,
+};
 
 use super::elementwise::elementwise;
 use crate::builder::{Builder, Stored, Value};
@@ -83,14 +88,20 @@ pub(super) fn arg_min(builder: &mut Builder<'_>, op: &ReduceDimOpIr) -> Result<(
 }
 
 /// The largest elements and their positions.
-pub(super) fn max_with_indices(builder: &mut Builder<'_>, op: &ReduceDimWithIndicesOpIr) -> Result<(), Refusal> {
+pub(super) fn max_with_indices(
+    builder: &mut Builder<'_>,
+    op: &ReduceDimWithIndicesOpIr,
+) -> Result<(), Refusal> {
     let output_type = element_type(op.out_indices.dtype)?;
     along(builder, Op::ReduceMax, &op.tensor, &[op.dim], &op.out)?;
     position(builder, Op::ArgMax(ArgMaxOptions { output_type }), &op.tensor, op.dim, &op.out_indices)
 }
 
 /// The smallest elements and their positions.
-pub(super) fn min_with_indices(builder: &mut Builder<'_>, op: &ReduceDimWithIndicesOpIr) -> Result<(), Refusal> {
+pub(super) fn min_with_indices(
+    builder: &mut Builder<'_>,
+    op: &ReduceDimWithIndicesOpIr,
+) -> Result<(), Refusal> {
     let output_type = element_type(op.out_indices.dtype)?;
     along(builder, Op::ReduceMin, &op.tensor, &[op.dim], &op.out)?;
     position(builder, Op::ArgMin(ArgMinOptions { output_type }), &op.tensor, op.dim, &op.out_indices)
@@ -139,7 +150,12 @@ pub(super) fn cumsum(builder: &mut Builder<'_>, op: &DimOpIr) -> Result<(), Refu
 }
 
 /// `stored` reduced along `dims`, which stay, with extent 1.
-pub(super) fn reduced(builder: &mut Builder<'_>, reduction: Reduction, stored: &Stored, dims: &[usize]) -> Stored {
+pub(super) fn reduced(
+    builder: &mut Builder<'_>,
+    reduction: Reduction,
+    stored: &Stored,
+    dims: &[usize],
+) -> Stored {
     let order = stored.layout.natural_order(builder.shape(stored.tensor));
     let x = builder.arrange(stored, &stored.layout.groups(&order));
     let mut axes: Vec<i32> = dims.iter().map(|&dim| place(&order, dim)).collect();
@@ -168,7 +184,8 @@ fn position(
     let axis = builder.add_constant(Constant::integers(&[place(&order, dim)]).reshaped(&[]), "axis");
     let mut shape = stored.layout.shape();
     shape.0[dim] = Extent::ONE;
-    let kept: Vec<Extent> = order.iter().filter(|&&other| other != dim).map(|&other| shape.0[other]).collect();
+    let kept: Vec<Extent> =
+        order.iter().filter(|&&other| other != dim).map(|&other| shape.0[other]).collect();
     let element_type = element_type(out.dtype)?;
     let tensor = builder.typed_operator(op, &[Some(x), Some(axis)], element_type, Shape(kept));
     let layout = Layout::stored(&shape, &order);
@@ -190,7 +207,8 @@ fn top(
     let x = builder.arrange(&stored, &stored.layout.groups(&order));
     let Some(result) = values.or(indices) else { return Ok(()) };
     let shape = builder.program.shape(result.id).clone();
-    let count = i32::try_from(shape.0[dim].size).map_err(|_| Refusal::new("it asks for more than 2^31 elements"))?;
+    let count =
+        i32::try_from(shape.0[dim].size).map_err(|_| Refusal::new("it asks for more than 2^31 elements"))?;
     let count = builder.add_constant(Constant::integers(&[count]).reshaped(&[]), "k");
     let element_type = builder.element_type(x);
     let found = builder.stored_result(Op::TopKV2, &[Some(x), Some(count)], element_type, &shape, &order);
@@ -199,8 +217,10 @@ fn top(
         builder.bind(values, found.into())?;
     }
     if let Some(indices) = indices {
-        let options = CastOptions { in_data_type: ElementType::Int32, out_data_type: super::element_type(indices)? };
-        let value = elementwise(builder, Op::Cast(options), &[positions.into()], super::element_type(indices)?)?;
+        let options =
+            CastOptions { in_data_type: ElementType::Int32, out_data_type: super::element_type(indices)? };
+        let value =
+            elementwise(builder, Op::Cast(options), &[positions.into()], super::element_type(indices)?)?;
         builder.bind(indices, value)?;
     }
     Ok(())
@@ -210,13 +230,16 @@ fn falling(descending: bool) -> Result<(), Refusal> {
     if descending {
         return Ok(());
     }
-    Err(Refusal::new("TensorFlow Lite sorts in falling order only: sort descending, or sort the negated tensor"))
+    Err(Refusal::new(
+        "TensorFlow Lite sorts in falling order only: sort descending, or sort the negated tensor",
+    ))
 }
 
 /// Binds a result of as many elements as `out`.
 fn bind_reshaped(builder: &mut Builder<'_>, value: Stored, out: &TensorIr) -> Result<(), Refusal> {
     let layout = value.layout.reshaped(builder.program.shape(out.id));
-    let layout = layout.ok_or_else(|| Refusal::new("its result is of another shape: this is a fault of the exporter"))?;
+    let layout = layout
+        .ok_or_else(|| Refusal::new("its result is of another shape: this is a fault of the exporter"))?;
     builder.bind(out, Value::Computed(Stored { layout, ..value }))
 }
 
@@ -235,7 +258,12 @@ mod tests {
     fn reductions_work_on_the_order_in_which_their_operand_is_stored() {
         let found = operators(&FUNCTION, numbers([2, 3, 4, 5]), |_, x: Tensor<4>| {
             let x = x.permute([0, 3, 1, 2]);
-            x.clone().mean_dim(2).mean_dim(3).add(x.clone().max_dim(1)).add(x.sum_dim(3)).permute([0, 2, 3, 1])
+            x.clone()
+                .mean_dim(2)
+                .mean_dim(3)
+                .add(x.clone().max_dim(1))
+                .add(x.sum_dim(3))
+                .permute([0, 2, 3, 1])
         });
         assert!(!found.contains(&"TRANSPOSE".into()), "{found:?}");
     }

@@ -20,7 +20,8 @@ pub(super) fn interpolate(builder: &mut Builder<'_>, op: &InterpolateOpIr) -> Re
             Op::ResizeBilinear(ResizeBilinearOptions { align_corners, half_pixel_centers: !align_corners })
         }
         mode => {
-            let reason = format!("TensorFlow Lite has no {mode:?} interpolation: use the nearest or the bilinear one");
+            let reason =
+                format!("TensorFlow Lite has no {mode:?} interpolation: use the nearest or the bilinear one");
             return Err(Refusal::new(reason));
         }
     };
@@ -60,8 +61,9 @@ mod tests {
 
     #[test]
     fn cubic_interpolation_is_refused() {
-        let message =
-            refusal(&FUNCTION, numbers([1, 3, 4, 2]), |_, x| resized(x, [6, 8], InterpolateMode::Bicubic, true));
+        let message = refusal(&FUNCTION, numbers([1, 3, 4, 2]), |_, x| {
+            resized(x, [6, 8], InterpolateMode::Bicubic, true)
+        });
         assert!(message.contains("no Bicubic interpolation: use"), "{message}");
     }
 }

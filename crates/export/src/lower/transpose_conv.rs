@@ -103,7 +103,8 @@ fn spread(
 impl TransposedConvolution {
     fn lower(self, builder: &mut Builder<'_>, x: Stored) -> Result<Stored, Refusal> {
         let input = x.layout.shape();
-        let is_same = (0..2).all(|dim| self.windows[dim].is_same(self.output.0[2 + dim].size, input.0[2 + dim].size));
+        let is_same =
+            (0..2).all(|dim| self.windows[dim].is_same(self.output.0[2 + dim].size, input.0[2 + dim].size));
         let padding = if is_same { Padding::Same } else { Padding::Valid };
         let mut full = self.output.clone();
         if !is_same {
@@ -128,7 +129,11 @@ impl TransposedConvolution {
         let inputs = [Some(shape), Some(filters), Some(x), Some(bias)];
         let op = Op::TransposeConv(options);
         let result = builder.stored_result(op, &inputs, ElementType::Float32, &full, &NHWC);
-        if full == self.output { Ok(result) } else { cropped(builder, &result, [rows, columns], &self.output) }
+        if full == self.output {
+            Ok(result)
+        } else {
+            cropped(builder, &result, [rows, columns], &self.output)
+        }
     }
 }
 
@@ -148,7 +153,8 @@ fn cropped(
     let (begin, end) = (builder.add_integers("begin", &begin), builder.add_integers("end", &end));
     let strides = builder.add_integers("strides", &[1; 4]);
     // Batch and channels are whole.
-    let options = StridedSliceOptions { begin_mask: 0b1001, end_mask: 0b1001, ..StridedSliceOptions::default() };
+    let options =
+        StridedSliceOptions { begin_mask: 0b1001, end_mask: 0b1001, ..StridedSliceOptions::default() };
     let inputs = [Some(image.tensor), Some(begin), Some(end), Some(strides)];
     Ok(builder.stored_result(Op::StridedSlice(options), &inputs, ElementType::Float32, output, &NHWC))
 }

@@ -35,7 +35,9 @@ pub(super) struct Placement {
 /// `input` and `output` are Burn's, `[N, C, H, W]`.
 pub(super) fn placement(windows: [Window; 2], input: &Shape, output: &Shape) -> Result<Placement, Refusal> {
     let extents = |dim: usize| match (input.0[2 + dim], output.0[2 + dim]) {
-        (Extent { size: input, batched: false }, Extent { size: output, batched: false }) => Ok((input, output)),
+        (Extent { size: input, batched: false }, Extent { size: output, batched: false }) => {
+            Ok((input, output))
+        }
         _ => Err(Refusal::new("its rows or columns grow with the batch")),
     };
     let extents = [extents(0)?, extents(1)?];
