@@ -91,7 +91,7 @@ mod tests {
         let found = operators(&FUNCTION, numbers([2, 2, 3, 4]), |_, x: Tensor<4>| {
             let bias = x.clone().narrow(3, 0, 3);
             let mask = bias.clone().greater_elem(0.9);
-            attention(x.clone(), x.clone() * 2.0, x, Some(mask), Some(bias), options.clone())
+            attention(x.clone(), x.clone() * 2.0, x, Some(mask), Some(bias), options)
         });
         assert!(found.contains(&"SELECT_V2".into()), "{found:?}");
     }
