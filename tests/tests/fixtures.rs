@@ -99,6 +99,7 @@ fn operators_equal_the_reference() {
 #[test]
 fn networks_made_by_tensorflow_equal_the_reference() {
     check(&Fixture::folder("networks"), NETWORKS, &kernels(Kernels::Auto));
+    check(&Fixture::folder("float16"), NETWORKS, &kernels(Kernels::Auto));
 }
 
 #[test]

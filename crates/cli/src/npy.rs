@@ -82,7 +82,10 @@ impl Npz {
             self.archive.by_name(&format!("{name}.npy")).map_err(|error| fault(ArrayFault::Npz(error)))?;
         // A small file may unpack to any size: what is beyond the limit is cut off, and then missed.
         let mut bytes = Vec::new();
-        entry.take(LARGEST_ENTRY).read_to_end(&mut bytes).map_err(|error| fault(ArrayFault::Unpack(error)))?;
+        entry
+            .take(LARGEST_ENTRY)
+            .read_to_end(&mut bytes)
+            .map_err(|error| fault(ArrayFault::Unpack(error)))?;
         parse(&bytes).map_err(fault)
     }
 }

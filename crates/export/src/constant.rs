@@ -1,13 +1,15 @@
 //! Values that are known when a module is exported.
 
-use burn::backend::DType;
+use burn::backend::ir::ScalarIr;
+use burn::backend::{BoolStore, DType};
 use burn::tensor::TensorData;
 use burnlite_tflite::{ElementType, Tensor};
 
 use crate::error::Refusal;
+use crate::layout::Move;
 
 /// An array whose elements are known, row-major as Burn has them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Constant {
     /// The path of the parameter that it was made from: `conv/weight`.
     pub(crate) name: Option<String>,
@@ -22,13 +24,121 @@ impl Constant {
     pub(crate) fn captured(data: &TensorData, name: Option<String>) -> Result<Self, Refusal> {
         let element_type = element_type(data.dtype())?;
         let shape = data.shape().as_slice().to_vec();
-        Ok(Self { name, element_type, shape, data: data.as_bytes().to_vec() })
+        let bytes = data.as_bytes();
+        let data = match data.dtype() {
+            DType::Bool(BoolStore::U32) => bytes.iter().step_by(4).copied().collect(),
+            _ => bytes.to_vec(),
+        };
+        Ok(Self { name, element_type, shape, data })
     }
 
     /// Zeros, one for each index of a vector.
     pub(crate) fn zeros(len: usize) -> Self {
-        let data = vec![0; len * size_of::<f32>()];
-        Self { name: None, element_type: ElementType::Float32, shape: vec![len], data }
+        Self::floats(&[len], vec![0.0; len])
+    }
+
+    /// Floats.
+    pub(crate) fn floats(shape: &[usize], elements: Vec<f32>) -> Self {
+        Self::of(shape, elements.into_iter().flat_map(f32::to_le_bytes), ElementType::Float32)
+    }
+
+    /// Booleans.
+    pub(crate) fn booleans(shape: &[usize], elements: impl Iterator<Item = bool>) -> Self {
+        Self::of(shape, elements.map(u8::from), ElementType::Bool)
+    }
+
+    /// Integers of 32 bits, as operators take their parameters.
+    pub(crate) fn integers(elements: &[i32]) -> Self {
+        Self::of(
+            &[elements.len()],
+            elements.iter().flat_map(|element| element.to_le_bytes()),
+            ElementType::Int32,
+        )
+    }
+
+    /// One number of the given type.
+    pub(crate) fn scalar(value: ScalarIr, element_type: ElementType) -> Result<Self, Refusal> {
+        let data = match element_type {
+            ElementType::Float32 => value.elem::<f32>().to_le_bytes().to_vec(),
+            ElementType::Float64 => value.elem::<f64>().to_le_bytes().to_vec(),
+            ElementType::Int64 => value.elem::<i64>().to_le_bytes().to_vec(),
+            ElementType::Int32 => value.elem::<i32>().to_le_bytes().to_vec(),
+            ElementType::Int16 => value.elem::<i16>().to_le_bytes().to_vec(),
+            ElementType::Int8 => value.elem::<i8>().to_le_bytes().to_vec(),
+            ElementType::UInt8 => value.elem::<u8>().to_le_bytes().to_vec(),
+            ElementType::Bool => vec![u8::from(value.elem::<bool>())],
+            other => {
+                return Err(Refusal::new(format!("there is no constant of type {other:?}: cast the tensor")));
+            }
+        };
+        Ok(Self { name: None, element_type, shape: vec![], data })
+    }
+
+    fn of(shape: &[usize], bytes: impl Iterator<Item = u8>, element_type: ElementType) -> Self {
+        Self { name: None, element_type, shape: shape.to_vec(), data: bytes.collect() }
+    }
+
+    /// The same elements under another name.
+    pub(crate) fn named(self, name: Option<String>) -> Self {
+        Self { name, ..self }
+    }
+
+    /// The elements, which are floats.
+    pub(crate) fn to_floats(&self) -> Result<Vec<f32>, Refusal> {
+        if self.element_type != ElementType::Float32 {
+            let reason =
+                format!("a constant of type {:?} stands where floats of 32 bits do", self.element_type);
+            return Err(Refusal::new(reason));
+        }
+        let (elements, _) = self.data.as_chunks();
+        Ok(elements.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect())
+    }
+
+    /// The same elements as 32-bit integers, if they fit.
+    pub(crate) fn narrowed(self) -> Self {
+        if self.element_type != ElementType::Int64 {
+            return self;
+        }
+        let (elements, _) = self.data.as_chunks();
+        let narrow = |&bytes: &[u8; 8]| i32::try_from(i64::from_le_bytes(bytes)).ok();
+        match elements.iter().map(narrow).collect::<Option<Vec<i32>>>() {
+            Some(elements) => Self { name: self.name, ..Self::integers(&elements).reshaped(&self.shape) },
+            None => self,
+        }
+    }
+
+    /// The elements for one row of the batch, of which there are `batch` along `dim`.
+    pub(crate) fn once(self, dim: usize, batch: usize) -> Result<Self, Refusal> {
+        let outer: usize = self.shape[..dim].iter().product();
+        let rows = self.data.len() / (outer * batch).max(1);
+        let mut data = Vec::with_capacity(outer * rows);
+        for block in self.data.chunks((rows * batch).max(1)) {
+            let (first, others) = block.split_at(rows);
+            if others.chunks(rows).any(|other| other != first) {
+                let reason = "a constant is another for each row of the batch: export for one batch with \
+                              dynamic_batch(false)";
+                return Err(Refusal::new(reason));
+            }
+            data.extend_from_slice(first);
+        }
+        let mut shape = self.shape;
+        shape[dim] /= batch;
+        Ok(Self { shape, data, ..self })
+    }
+
+    /// The elements after a move of their tensor.
+    pub(crate) fn moved(self, step: &Move) -> Self {
+        match step {
+            Move::Reshape(shape) => self.reshaped(&shape.sizes()),
+            Move::Transpose(order, _) => self.permuted(order),
+        }
+    }
+
+    /// The elements without dimensions of extent 1 in front, which broadcasting does not need.
+    pub(crate) fn without_leading_ones(self) -> Self {
+        let leading = self.shape.iter().take_while(|&&extent| extent == 1).count();
+        let shape = self.shape[leading..].to_vec();
+        self.reshaped(&shape)
     }
 
     /// The same elements under another shape of as many elements.
@@ -71,6 +181,7 @@ pub(crate) fn element_type(dtype: DType) -> Result<ElementType, Refusal> {
         DType::I16 => ElementType::Int16,
         DType::I8 => ElementType::Int8,
         DType::U8 => ElementType::UInt8,
+        DType::Bool(_) => ElementType::Bool,
         other => {
             let reason = format!("TensorFlow Lite has no elements of type {other:?}: cast the tensor");
             return Err(Refusal::new(reason));

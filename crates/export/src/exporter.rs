@@ -12,9 +12,10 @@ use crate::lower::lower;
 use crate::program::Program;
 use crate::tensors::{Tensors, batched};
 
-/// The batches with which a module is captured to see what depends on them. Not 1: Burn may leave out work on dimensions
-/// of 1, and a batch of 1 could not be told from them.
-const BATCHES: (usize, usize) = (2, 3);
+/// The batches with which a module is captured to see what depends on them; the next two where the forward pass is another
+/// for each, for Burn multiplies matrices one way or the other depending on how many there are. Not 1: Burn may leave out
+/// work on dimensions of 1, and a batch of 1 could not be told from them.
+const BATCHES: [(usize, usize); 3] = [(2, 3), (3, 4), (31, 38)];
 
 /// Exports Burn modules to TensorFlow Lite models.
 ///
@@ -112,7 +113,19 @@ impl Exporter {
         let program = if self.dynamic_batch {
             let marks: Vec<bool> = self.inputs.iter().map(|input| input.is_batched).collect();
             let capture = |size| capture(module, batched(sample.clone(), size, &marks)?, &forward);
-            Program::batched([capture(BATCHES.0)?, capture(BATCHES.1)?], BATCHES)?
+            let program = |batches: (usize, usize)| {
+                Program::batched([capture(batches.0)?, capture(batches.1)?], batches)
+            };
+            let [first, others @ ..] = BATCHES;
+            let is_resolved =
+                |program: &Result<Program, Error>| !matches!(program, Err(Error::BatchDependence { .. }));
+            let program = match program(first) {
+                Err(error @ Error::BatchDependence { .. }) => {
+                    others.into_iter().map(program).find(is_resolved).unwrap_or(Err(error))
+                }
+                program => program,
+            };
+            program?
         } else {
             Program::fixed(capture(module, sample, &forward)?)
         };
@@ -149,7 +162,7 @@ impl Exporter {
         for (&id, name) in program.outputs.iter().zip(&outputs) {
             builder.output(id, name).map_err(|refusal| refusal.of_boundary("output", name))?;
         }
-        let graph = builder.graph;
+        let graph = builder.finish();
         let signature = Signature {
             key: "serving_default".into(),
             inputs: inputs.into_iter().zip(graph.inputs.iter().copied()).collect(),

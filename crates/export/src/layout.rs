@@ -47,6 +47,21 @@ impl Layout {
         layout
     }
 
+    /// The layout of a value that is stored as the given pieces, each a cut of a dimension with its extent.
+    pub(crate) fn of_pieces(pieces: impl Iterator<Item = ((usize, usize), Extent)>, rank: usize) -> Self {
+        let mut layout = Self { axes: Vec::new(), dims: vec![Vec::new(); rank] };
+        let mut cuts = vec![Vec::new(); rank];
+        for ((dim, cut), extent) in pieces {
+            cuts[dim].push((cut, layout.axes.len()));
+            layout.axes.push(extent);
+        }
+        for (dim, mut cuts) in cuts.into_iter().enumerate() {
+            cuts.sort_unstable();
+            layout.dims[dim] = cuts.into_iter().map(|(_, axis)| axis).collect();
+        }
+        layout
+    }
+
     /// The layout after Burn put the dimensions in another order: the elements stay where they are.
     pub(crate) fn permuted(&self, order: &[usize]) -> Self {
         Self { axes: self.axes.clone(), dims: order.iter().map(|&dim| self.dims[dim].clone()).collect() }
@@ -106,6 +121,52 @@ impl Layout {
         contiguous.reshaped(stored).map_or_else(Vec::new, |layout| layout.dims)
     }
 
+    /// The value's shape, as Burn knows it.
+    pub(crate) fn shape(&self) -> Shape {
+        self.shape_of(&self.dims)
+    }
+
+    /// The same layout with every dimension in one axis for each of its `cuts`; `None` if its axes do not line up.
+    ///
+    /// A dimension of extent 1 has no axes, whatever its cuts: it is broadcast.
+    pub(crate) fn cut(&self, cuts: &[Vec<Extent>]) -> Option<Self> {
+        let is_present = |dim: usize| !self.dims[dim].is_empty();
+        let pieces = (0..self.rank()).filter(|&dim| is_present(dim)).flat_map(|dim| cuts[dim].clone());
+        let flat = self.reshaped(&Shape(pieces.collect()))?;
+        let mut axes = flat.dims.concat().into_iter();
+        let dims = (0..self.rank())
+            .map(|dim| axes.by_ref().take(if is_present(dim) { cuts[dim].len() } else { 0 }).collect())
+            .collect();
+        Some(Self { axes: flat.axes, dims })
+    }
+
+    /// The extents of a dimension's axes, outermost first.
+    pub(crate) fn cuts(&self, dim: usize) -> Vec<Extent> {
+        self.dims[dim].iter().map(|&axis| self.axes[axis]).collect()
+    }
+
+    /// The dimensions in an order in which the stored tensor, of shape `stored`, has each in one piece, without a move
+    /// where that can be.
+    pub(crate) fn natural_order(&self, stored: &Shape) -> Vec<usize> {
+        let row_major: Vec<usize> = (0..self.rank()).collect();
+        let channels_last: Vec<usize> = match self.rank() {
+            0..=2 => row_major.clone(),
+            rank => [0].into_iter().chain(2..rank).chain([1]).collect(),
+        };
+        let mut nearest = row_major.clone();
+        nearest.sort_by_key(|&dim| self.dims[dim].first().copied());
+        let is_in_place = |order: &&Vec<usize>| self.moves(stored, &self.groups(order)).is_empty();
+        let is_in_order = |order: &&Vec<usize>| self.groups(order).concat().is_sorted();
+        let orders = [&row_major, &channels_last, &nearest];
+        let found = orders.into_iter().find(is_in_place).or_else(|| orders.into_iter().find(is_in_order));
+        found.unwrap_or(&row_major).clone()
+    }
+
+    /// Whether the elements are stored in another order than Burn's.
+    pub(crate) fn is_permuted(&self) -> bool {
+        !self.dims.concat().is_sorted()
+    }
+
     /// What has to be done to the stored tensor, of shape `stored`, so that each of its dimensions is one of `groups`.
     pub(crate) fn moves(&self, stored: &Shape, groups: &[Vec<usize>]) -> Vec<Move> {
         let target = self.shape_of(groups);
@@ -130,14 +191,47 @@ impl Layout {
         moves
     }
 
+    /// The block and the result of the DEPTH_TO_SPACE that makes `groups` of the stored tensor, if there is one: channels
+    /// whose outer parts are the rows and the columns of a block.
+    pub(crate) fn depth_to_space(&self, stored: &Shape, groups: &[Vec<usize>]) -> Option<(usize, Shape)> {
+        let [batch, rows, columns, channels] = &self.stored_groups(stored)[..] else { return None };
+        let ([down, right, rest @ ..], [first, [row @ .., low], [column @ .., left], last]) =
+            (&channels[..], [&groups.first()?[..], groups.get(1)?, groups.get(2)?, groups.get(3)?])
+        else {
+            return None;
+        };
+        let block = self.axes[*down];
+        let is_block = block == self.axes[*right] && !block.batched && (down, right) == (low, left);
+        let is_image = (first, row, column) == (&batch[..], &rows[..], &columns[..]) && last == rest;
+        (groups.len() == 4 && is_block && is_image).then(|| (block.size, self.shape_of(groups)))
+    }
+
     /// The shape whose dimensions are products of the given axes.
-    fn shape_of(&self, groups: &[Vec<usize>]) -> Shape {
+    pub(crate) fn shape_of(&self, groups: &[Vec<usize>]) -> Shape {
         let product = |group: &Vec<usize>| Extent {
             size: group.iter().map(|&axis| self.axes[axis].size).product(),
             batched: group.iter().any(|&axis| self.axes[axis].batched),
         };
         Shape(groups.iter().map(product).collect())
     }
+}
+
+/// The coarsest extents into which both `first` and `second`, of the same product, can be cut; `None` if there are none.
+pub(crate) fn common_cuts(first: &[Extent], second: &[Extent]) -> Option<Vec<Extent>> {
+    let mut cuts = Vec::new();
+    let (mut first, mut second) = (first.iter().copied(), second.iter().copied());
+    let (mut mine, mut theirs) = (first.next(), second.next());
+    while let (Some(left), Some(right)) = (mine, theirs) {
+        let (cut, left, right) = match (left.divided_by(right), right.divided_by(left)) {
+            (Some(rest), _) => (right, rest, Extent::ONE),
+            (None, Some(rest)) => (left, Extent::ONE, rest),
+            (None, None) => return None,
+        };
+        cuts.push(cut);
+        mine = if left == Extent::ONE { first.next() } else { Some(left) };
+        theirs = if right == Extent::ONE { second.next() } else { Some(right) };
+    }
+    (mine.is_none() && theirs.is_none()).then_some(cuts)
 }
 
 /// Cuts the axis at `queue[position]` in two: `outer` before `inner`.
@@ -228,6 +322,14 @@ mod tests {
             [vec![0], vec![1], vec![2, 3]]
         );
         assert_eq!(joined.extent(0), N);
+    }
+
+    #[test]
+    fn common_cuts_are_the_coarsest() {
+        let fixed = |sizes: &[usize]| Shape::fixed(sizes).0;
+        assert_eq!(common_cuts(&fixed(&[6, 4]), &fixed(&[2, 12])), Some(fixed(&[2, 3, 4])));
+        assert_eq!(common_cuts(&fixed(&[24]), &fixed(&[24])), Some(fixed(&[24])));
+        assert_eq!(common_cuts(&fixed(&[4, 6]), &fixed(&[3, 8])), None);
     }
 
     #[test]

@@ -64,6 +64,7 @@ mod builder;
 mod capture;
 mod constant;
 mod error;
+mod evaluate;
 mod exporter;
 mod fold;
 mod layout;

@@ -22,7 +22,7 @@ fn run_all(quantizer: Quantizer, least: f64) -> usize {
         let model = Model::from_bytes(&bytes).unwrap();
         let Ok(interpreter) = Interpreter::new(&model) else { continue };
         let is_float = |input: burnlite_runtime::TensorInfo<'_>| input.element_type == ElementType::Float32;
-        if interpreter.inputs().len() == 0 || !interpreter.inputs().all(is_float) {
+        if model.graphs.len() > 1 || interpreter.inputs().len() == 0 || !interpreter.inputs().all(is_float) {
             continue;
         }
         let mut samples = samples(&interpreter, 5);

@@ -39,9 +39,9 @@ const NETWORKS: [&str; 23] = [
 /// Networks in which layers share a bias.
 const SHARED_BIASES: [&str; 2] = ["audio_gates", "unrolled_gru"];
 
-/// A file of `tests/fixtures/networks`; `None` where TensorFlow does not convert the network so.
+/// A file of `tests/fixtures`; `None` where TensorFlow does not convert the network so.
 fn fixture(name: &str) -> Option<Vec<u8>> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/networks");
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures");
     std::fs::read(folder.join(format!("{name}.tflite"))).ok()
 }
 
@@ -135,8 +135,9 @@ fn is_shared_bias(difference: &str) -> bool {
 fn check(scheme: Scheme, mode: &str) {
     let (mut compared, mut wrong) = (0, Vec::new());
     for name in NETWORKS {
-        let calibrated = fixture(&format!("{name}_calibrated")).expect("every network has a calibrated file");
-        let Some(theirs) = fixture(&format!("{name}_{mode}")) else { continue };
+        let calibrated =
+            fixture(&format!("networks/{name}_calibrated")).expect("every network has a calibrated file");
+        let Some(theirs) = fixture(&format!("networks/{name}_{mode}")) else { continue };
         let (model, theirs) = (Model::from_bytes(&calibrated).unwrap(), Model::from_bytes(&theirs).unwrap());
         let theirs = theirs.main().unwrap();
         let is_float =
@@ -157,10 +158,11 @@ fn check(scheme: Scheme, mode: &str) {
 }
 
 /// What the schemes make of a float network, whose activations stay float.
-fn check_weights(scheme: Scheme, mode: &str, networks: &[&str]) {
+fn check_weights(scheme: Scheme, folder: &str, mode: &str, networks: &[&str]) {
     for name in networks {
-        let float = fixture(&format!("{name}_float32")).expect("every network has a float file");
-        let theirs = fixture(&format!("{name}_{mode}")).expect("the network has a file of this mode");
+        let float = fixture(&format!("networks/{name}_float32")).expect("every network has a float file");
+        let theirs =
+            fixture(&format!("{folder}/{name}_{mode}")).expect("the network has a file of this mode");
         let (model, theirs) = (Model::from_bytes(&float).unwrap(), Model::from_bytes(&theirs).unwrap());
         let (ours, _) =
             Quantizer::new(scheme).quantize(&model, &Calibration::empty(&model).unwrap()).unwrap();
@@ -172,12 +174,12 @@ fn check_weights(scheme: Scheme, mode: &str, networks: &[&str]) {
 
 #[test]
 fn dynamic_range_networks_are_tensorflows() {
-    check_weights(Scheme::DynamicRange, "hybrid", &["dense_autoencoder", "residual"]);
+    check_weights(Scheme::DynamicRange, "networks", "hybrid", &["dense_autoencoder", "residual"]);
 }
 
 #[test]
 fn float16_networks_are_tensorflows() {
-    check_weights(Scheme::Float16, "float16", &["residual", "text_classifier", "unrolled_gru"]);
+    check_weights(Scheme::Float16, "float16", "float16", &["residual", "text_classifier", "unrolled_gru"]);
 }
 
 #[test]

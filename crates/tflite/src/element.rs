@@ -72,10 +72,12 @@ impl ElementType {
         }
     }
 
-    /// The type whose Rust elements hold this one's: `UInt8` for `Bool` (0 is false, anything else true), else itself.
+    /// The type whose Rust elements hold this one's: `UInt8` for `Bool` (0 is false, anything else true), `UInt16` for the bits
+    /// of `Float16`, else itself.
     pub const fn storage(self) -> Self {
         match self {
             Self::Bool => Self::UInt8,
+            Self::Float16 => Self::UInt16,
             other => other,
         }
     }

@@ -1,32 +1,184 @@
-//! Sums of two tensors.
+//! Arithmetic of two tensors, or of a tensor and a number.
 
-use burn::backend::ir::BinaryOpIr;
+use burn::backend::ir::{ActivationOperationIr, BinaryOpIr, OperationIr, ScalarIr, ScalarOpIr, TensorIr};
+use burnlite_tflite::{AddOptions, DivOptions, MulOptions, Op, SubOptions};
 
+use super::elementwise::{elementwise, lower, lower_scalar};
 use crate::builder::{Builder, Value};
+use crate::constant::{Constant, element_type};
 use crate::error::Refusal;
 use crate::fold;
 
-/// A sum with a constant that is a bias: part of the operator before it.
+/// ADD as it is written today: without the arithmetic of shifts.
+pub(super) fn add_op() -> Op {
+    Op::Add(AddOptions { pot_scale_int16: false, ..AddOptions::default() })
+}
+
+/// SUB as it is written today.
+pub(super) fn sub_op() -> Op {
+    Op::Sub(SubOptions { pot_scale_int16: false, ..SubOptions::default() })
+}
+
+/// MUL.
+pub(super) fn mul_op() -> Op {
+    Op::Mul(MulOptions::default())
+}
+
+/// DIV.
+pub(super) fn div_op() -> Op {
+    Op::Div(DivOptions::default())
+}
+
+/// A sum; with a constant that is a bias, part of the operator before it.
 pub(super) fn add(builder: &mut Builder<'_>, op: &BinaryOpIr) -> Result<(), Refusal> {
     for (operand, addend) in [(&op.lhs, &op.rhs), (&op.rhs, &op.lhs)] {
-        let Value::Constant(addend) = builder.value(addend)? else { continue };
-        if let Some(stored) = fold::bias(builder, operand, &addend)? {
-            builder.bind(&op.out, Value::Computed(stored));
-            return Ok(());
+        if let Value::Constant(addend) = builder.value(addend)? {
+            let operand = builder.value(operand)?;
+            let value = sum(builder, operand, addend)?;
+            return builder.bind(&op.out, value);
         }
     }
-    Err(Refusal::new("a sum is supported only as the bias of a convolution or a dense layer before it"))
+    lower(builder, add_op(), &[&op.lhs, &op.rhs], &op.out)
+}
+
+/// A difference; without a constant, part of the operator before it.
+pub(super) fn sub(builder: &mut Builder<'_>, op: &BinaryOpIr) -> Result<(), Refusal> {
+    if let (Value::Constant(subtrahend), Ok(true)) = (builder.value(&op.rhs)?, is_float(&op.rhs)) {
+        let negated = subtrahend.to_floats()?.into_iter().map(|element| -element).collect();
+        let addend = Constant::floats(&subtrahend.shape, negated);
+        if let Some(stored) = fold::bias(builder, &builder.value(&op.lhs)?, &addend)? {
+            return builder.bind(&op.out, Value::Computed(stored));
+        }
+    }
+    lower(builder, sub_op(), &[&op.lhs, &op.rhs], &op.out)
+}
+
+/// A product; with a constant for each channel, part of the operator before it.
+pub(super) fn mul(builder: &mut Builder<'_>, op: &BinaryOpIr) -> Result<(), Refusal> {
+    for (operand, factor) in [(&op.lhs, &op.rhs), (&op.rhs, &op.lhs)] {
+        if let Value::Constant(factor) = builder.value(factor)? {
+            let operand = builder.value(operand)?;
+            let value = product(builder, operand, factor)?;
+            return builder.bind(&op.out, value);
+        }
+        if is_hard_swish(builder, operand, factor) {
+            return lower(builder, Op::HardSwish, &[operand], &op.out);
+        }
+    }
+    lower(builder, mul_op(), &[&op.lhs, &op.rhs], &op.out)
+}
+
+/// A quotient.
+pub(super) fn div(builder: &mut Builder<'_>, op: &BinaryOpIr) -> Result<(), Refusal> {
+    let divisor = builder.value(&op.rhs)?;
+    if let (Value::Constant(divisor), Ok(true)) = (&divisor, is_float(&op.rhs)) {
+        let inverse = divisor.to_floats()?.into_iter().map(f32::recip).collect();
+        let factor = Constant::floats(&divisor.shape, inverse);
+        let dividend = builder.value(&op.lhs)?;
+        let value = product(builder, dividend, factor)?;
+        return builder.bind(&op.out, value);
+    }
+    lower(builder, div_op(), &[&op.lhs, &op.rhs], &op.out)
+}
+
+/// A tensor plus a number.
+pub(super) fn add_scalar(builder: &mut Builder<'_>, op: &ScalarOpIr) -> Result<(), Refusal> {
+    lower_scalar(builder, add_op(), &op.lhs, op.rhs, &op.out)
+}
+
+/// A tensor minus a number.
+pub(super) fn sub_scalar(builder: &mut Builder<'_>, op: &ScalarOpIr) -> Result<(), Refusal> {
+    lower_scalar(builder, sub_op(), &op.lhs, op.rhs, &op.out)
+}
+
+/// A tensor times a number.
+pub(super) fn mul_scalar(builder: &mut Builder<'_>, op: &ScalarOpIr) -> Result<(), Refusal> {
+    lower_scalar(builder, mul_op(), &op.lhs, op.rhs, &op.out)
+}
+
+/// A tensor divided by a number: times its inverse, which integer kernels have too.
+pub(super) fn div_scalar(builder: &mut Builder<'_>, op: &ScalarOpIr) -> Result<(), Refusal> {
+    if is_float(&op.lhs)? {
+        let inverse = ScalarIr::Float(1.0 / op.rhs.elem::<f64>());
+        return lower_scalar(builder, mul_op(), &op.lhs, inverse, &op.out);
+    }
+    lower_scalar(builder, div_op(), &op.lhs, op.rhs, &op.out)
+}
+
+/// A power with a number as the exponent.
+pub(super) fn pow_scalar(builder: &mut Builder<'_>, op: &ScalarOpIr) -> Result<(), Refusal> {
+    let exponent = op.rhs.elem::<f64>();
+    if exponent == 2.0 {
+        lower(builder, mul_op(), &[&op.lhs, &op.lhs], &op.out)
+    } else if exponent == 0.5 {
+        lower(builder, Op::Sqrt, &[&op.lhs], &op.out)
+    } else if exponent == -0.5 {
+        lower(builder, Op::Rsqrt, &[&op.lhs], &op.out)
+    } else {
+        lower_scalar(builder, Op::Pow, &op.lhs, op.rhs, &op.out)
+    }
+}
+
+/// A tensor clamped to an interval.
+pub(super) fn clamp(
+    builder: &mut Builder<'_>,
+    operand: &TensorIr,
+    (min, max): (Option<ScalarIr>, Option<ScalarIr>),
+    out: &TensorIr,
+) -> Result<(), Refusal> {
+    let element_type = element_type(operand.dtype)?;
+    let mut value = builder.value(operand)?;
+    for (bound, op) in [(min, Op::Maximum), (max, Op::Minimum)] {
+        if let Some(bound) = bound {
+            let bound = Constant::scalar(bound, element_type)?;
+            value = elementwise(builder, op, &[value, bound.into()], element_type)?;
+        }
+    }
+    builder.bind(out, value)
+}
+
+/// `operand + addend`, the addend in the bias of the operator before it where that can be.
+pub(super) fn sum(builder: &mut Builder<'_>, operand: Value, addend: Constant) -> Result<Value, Refusal> {
+    if let Some(stored) = fold::bias(builder, &operand, &addend)? {
+        return Ok(stored.into());
+    }
+    let element_type = addend.element_type;
+    elementwise(builder, add_op(), &[operand, addend.into()], element_type)
+}
+
+/// `operand * factor`, the factor in the weights of the operator before it where that can be.
+pub(super) fn product(builder: &mut Builder<'_>, operand: Value, factor: Constant) -> Result<Value, Refusal> {
+    if let Some(stored) = fold::scale(builder, &operand, &factor)? {
+        return Ok(stored.into());
+    }
+    let element_type = factor.element_type;
+    elementwise(builder, mul_op(), &[operand, factor.into()], element_type)
+}
+
+fn is_float(tensor: &TensorIr) -> Result<bool, Refusal> {
+    Ok(element_type(tensor.dtype)? == burnlite_tflite::ElementType::Float32)
+}
+
+/// Whether `factor` is the hard sigmoid of `operand`, with the slope of HARD_SWISH.
+fn is_hard_swish(builder: &Builder<'_>, operand: &TensorIr, factor: &TensorIr) -> bool {
+    let Some(OperationIr::Activation(ActivationOperationIr::HardSigmoid(gate))) =
+        builder.program.producer(factor.id)
+    else {
+        return false;
+    };
+    let is = |number: ScalarIr, expected: f64| (number.elem::<f64>() - expected).abs() < 1e-6;
+    gate.tensor.id == operand.id && is(gate.alpha, 1.0 / 6.0) && is(gate.beta, 0.5)
 }
 
 #[cfg(test)]
 mod tests {
     use burn::module::Param;
     use burn::tensor::Tensor;
-    use burn::tensor::activation::relu;
+    use burn::tensor::activation::{hard_swish, relu};
     use burn::tensor::module::conv2d;
     use burn::tensor::ops::ConvOptions;
 
-    use crate::lower::testing::{FUNCTION, numbers, operators, parameter, refusal};
+    use crate::lower::testing::{FUNCTION, numbers, operators, parameter};
 
     #[test]
     fn a_sum_with_one_number_per_channel_is_a_bias() {
@@ -34,6 +186,19 @@ mod tests {
         let forward = |module: &(Param<Tensor<4>>, Param<Tensor<1>>), x: Tensor<4>| {
             let y = conv2d(x, module.0.val(), None, ConvOptions::new([1, 1], [0, 0], [1, 1], 1));
             relu(module.1.val().reshape([1, 3, 1, 1]) + y).permute([0, 2, 3, 1])
+        };
+        assert_eq!(operators(&module, numbers([2, 1, 4, 5]), forward), ["RESHAPE", "CONV_2D"]);
+    }
+
+    #[test]
+    fn factors_and_biases_of_each_channel_are_part_of_the_convolution() {
+        let module = (parameter([3, 1, 2, 2]), parameter([3]));
+        let forward = |module: &(Param<Tensor<4>>, Param<Tensor<1>>), x: Tensor<4>| {
+            let y =
+                conv2d(x, module.0.val(), Some(module.1.val()), ConvOptions::new([1, 1], [0, 0], [1, 1], 1));
+            let channels = module.1.val().reshape([1, 3, 1, 1]);
+            relu((y - channels.clone()) / channels.clone() * channels.clone() + channels)
+                .permute([0, 2, 3, 1])
         };
         assert_eq!(operators(&module, numbers([2, 1, 4, 5]), forward), ["RESHAPE", "CONV_2D"]);
     }
@@ -51,12 +216,32 @@ mod tests {
     }
 
     #[test]
-    fn other_sums_are_refused() {
-        let message = refusal(&FUNCTION, numbers([2, 4]), |_, x: Tensor<2>| x.clone() + x);
-        assert!(message.contains("(NumericFloat.Add) from [N, 4] and [N, 4] to [N, 4]"), "{message}");
-        let after_relu = refusal(&parameter([4, 4]), numbers([2, 4]), |weights: &Param<Tensor<2>>, x| {
+    fn a_bias_after_an_activation_is_a_sum_of_its_own() {
+        let found = operators(&parameter([4, 4]), numbers([2, 4]), |weights: &Param<Tensor<2>>, x| {
             relu(x.matmul(weights.val())) + numbers([1, 4]).to_device(&weights.val().device())
         });
-        assert!(after_relu.contains("only as the bias"), "{after_relu}");
+        assert_eq!(found, ["FULLY_CONNECTED", "ADD"]);
+    }
+
+    #[test]
+    fn numbers_are_constants_without_dimensions() {
+        let found = operators(&FUNCTION, numbers([2, 4]), |_, x: Tensor<2>| {
+            (((x + 3.0) * 2.0 - 0.5) / 4.0).powf_scalar(1.5).powi_scalar(2).clamp(0.1, 0.9)
+        });
+        assert_eq!(found, ["ADD", "MUL", "SUB", "MUL", "POW", "MUL", "MAXIMUM", "MINIMUM"]);
+    }
+
+    #[test]
+    fn quotients_and_differences_of_tensors_are_operators() {
+        let found = operators(&FUNCTION, numbers([2, 4]), |_, x: Tensor<2>| {
+            (x.clone() - x.clone().exp()) / (x.exp() + 1.0)
+        });
+        assert_eq!(found, ["EXP", "SUB", "EXP", "ADD", "DIV"]);
+    }
+
+    #[test]
+    fn a_hard_swish_is_one_operator() {
+        let found = operators(&FUNCTION, numbers([2, 4]), |_, x: Tensor<2>| hard_swish(x * 6.0));
+        assert_eq!(found, ["MUL", "HARD_SWISH"]);
     }
 }

@@ -1,58 +1,122 @@
 //! Convolutions.
 
-use burn::backend::ir::Conv2dOpIr;
-use burnlite_tflite::{Conv2dOptions, Op};
+use burn::backend::ir::{Conv1dOpIr, Conv2dOpIr, TensorIr};
+use burnlite_tflite::{Conv2dOptions, DepthwiseConv2dOptions, ElementType, Op};
 
-use super::window::{NHWC, Window, integer, padding};
-use crate::builder::Builder;
+use super::window::{NHWC, Window, as_image, as_sequence, integer, padded, placement};
+use crate::builder::{Builder, Stored};
 use crate::constant::Constant;
 use crate::error::Refusal;
+use crate::shape::{Extent, Shape};
 
-/// A convolution of images: CONV_2D.
-///
-/// Burn's weights are `[O, I, H, W]`, TensorFlow Lite's `[O, H, W, I]`. Where Burn has no bias, zeros are added: many
-/// runtimes want one.
+/// What a convolution of images is made of.
+struct Convolution {
+    /// `[O, I / groups, H, W]`.
+    filters: Constant,
+    bias: Constant,
+    windows: [Window; 2],
+    groups: usize,
+    /// Burn's shape of the result, `[N, O, H, W]`.
+    output: Shape,
+}
+
+/// A convolution of images: CONV_2D or DEPTHWISE_CONV_2D.
 pub(super) fn conv2d(builder: &mut Builder<'_>, op: &Conv2dOpIr) -> Result<(), Refusal> {
+    let filters = builder.constant(&op.weight, "filter")?;
     let options = &op.options;
-    if options.groups != 1 {
-        let reason = format!("a convolution in {} groups has no lowering yet", options.groups);
-        return Err(Refusal::new(reason));
-    }
-    let weights = builder.constant(&op.weight, "filter")?;
-    let (filters, kernel) = (weights.shape[0], [weights.shape[2], weights.shape[3]]);
-    let bias = match &op.bias {
-        Some(bias) => builder.constant(bias, "bias")?,
-        None => Constant::zeros(filters),
-    };
     let window = |dim: usize| Window {
-        kernel: kernel[dim],
+        kernel: filters.shape[2 + dim],
         stride: options.stride[dim],
         dilation: options.dilation[dim],
         padding: options.padding[dim],
     };
-    let output = builder.program.shape(op.out.id).clone();
-    let padding = padding([window(0), window(1)], builder.program.shape(op.x.id), &output)?;
-
-    let x = builder.operand(&op.x, &NHWC)?;
-    let weights = builder.add_constant(weights.permuted(&NHWC), "weight");
-    let bias = builder.add_constant(bias, "bias");
-    let options = Conv2dOptions {
-        padding,
-        stride_h: integer(options.stride[0])?,
-        stride_w: integer(options.stride[1])?,
-        dilation_h: integer(options.dilation[0])?,
-        dilation_w: integer(options.dilation[1])?,
-        ..Conv2dOptions::default()
+    let convolution = Convolution {
+        windows: [window(0), window(1)],
+        bias: bias(builder, op.bias.as_ref(), filters.shape[0])?,
+        filters,
+        groups: options.groups,
+        output: builder.program.shape(op.out.id).clone(),
     };
-    builder.stored_operator(Op::Conv2d(options), &[Some(x), Some(weights), Some(bias)], &op.out, &NHWC);
-    Ok(())
+    let x = builder.stored(&op.x)?;
+    let result = convolution.lower(builder, x)?;
+    builder.bind(&op.out, result.into())
+}
+
+/// A convolution of sequences: that of images of one row.
+pub(super) fn conv1d(builder: &mut Builder<'_>, op: &Conv1dOpIr) -> Result<(), Refusal> {
+    let filters = builder.constant(&op.weight, "filter")?;
+    let [outputs, inputs, kernel] = [filters.shape[0], filters.shape[1], filters.shape[2]];
+    let options = &op.options;
+    let window = Window {
+        kernel,
+        stride: options.stride[0],
+        dilation: options.dilation[0],
+        padding: options.padding[0],
+    };
+    let shape = &builder.program.shape(op.out.id).0;
+    let output = Shape(vec![shape[0], shape[1], Extent::ONE, shape[2]]);
+    let convolution = Convolution {
+        windows: [Window::ONE, window],
+        bias: bias(builder, op.bias.as_ref(), outputs)?,
+        filters: filters.reshaped(&[outputs, inputs, 1, kernel]),
+        groups: options.groups,
+        output,
+    };
+    let x = as_image(builder.stored(&op.x)?)?;
+    let result = as_sequence(convolution.lower(builder, x)?)?;
+    builder.bind(&op.out, result.into())
+}
+
+/// The bias; zeros where Burn has none, for many runtimes want one.
+pub(super) fn bias(
+    builder: &Builder<'_>,
+    bias: Option<&TensorIr>,
+    channels: usize,
+) -> Result<Constant, Refusal> {
+    bias.map_or_else(|| Ok(Constant::zeros(channels)), |bias| builder.constant(bias, "bias"))
+}
+
+impl Convolution {
+    fn lower(self, builder: &mut Builder<'_>, x: Stored) -> Result<Stored, Refusal> {
+        let placement = placement(self.windows, &x.layout.shape(), &self.output)?;
+        let x = padded(builder, x, placement.border, 0.0)?;
+        let channels = x.layout.shape().0[1].size;
+        let x = builder.arrange(&x, &x.layout.groups(&NHWC));
+        let [rows, columns] = self.windows;
+        let (stride_h, stride_w) = (integer(rows.stride)?, integer(columns.stride)?);
+        let (dilation_h, dilation_w) = (integer(rows.dilation)?, integer(columns.dilation)?);
+        let padding = placement.padding;
+        let outputs = self.filters.shape[0];
+        let (op, filters) = if self.groups == channels && channels > 1 {
+            let depth_multiplier = integer(outputs / channels)?;
+            let options = DepthwiseConv2dOptions {
+                padding,
+                stride_w,
+                stride_h,
+                depth_multiplier,
+                dilation_w,
+                dilation_h,
+                ..Default::default()
+            };
+            // [O, 1, H, W]: one filter for each channel.
+            (Op::DepthwiseConv2d(options), self.filters.permuted(&[1, 2, 3, 0]))
+        } else {
+            let options =
+                Conv2dOptions { padding, stride_w, stride_h, dilation_w, dilation_h, ..Default::default() };
+            (Op::Conv2d(options), self.filters.permuted(&NHWC))
+        };
+        let filters = builder.add_constant(filters, "weight");
+        let bias = builder.add_constant(self.bias, "bias");
+        let inputs = [Some(x), Some(filters), Some(bias)];
+        Ok(builder.stored_result(op, &inputs, ElementType::Float32, &self.output, &NHWC))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use burn::module::Param;
     use burn::tensor::Tensor;
-    use burn::tensor::module::conv2d;
+    use burn::tensor::module::{conv1d, conv2d};
     use burn::tensor::ops::ConvOptions;
 
     use crate::lower::testing::{FUNCTION, numbers, operators, parameter, refusal};
@@ -101,17 +165,45 @@ mod tests {
     }
 
     #[test]
-    fn groups_are_refused_with_place_kind_and_shapes() {
-        let filters = parameter([4, 1, 3, 3]);
+    fn padding_that_is_not_same_is_an_operator_of_its_own() {
+        let options = ConvOptions::new_with_padding([2, 2], [(1, 1), (2, 0)], [1, 1], 1);
+        let found = operators(&layer(), numbers([2, 6, 8, 2]), |layer, x| nhwc(layer, x, options.clone()));
+        assert_eq!(found, ["PAD", "CONV_2D"]);
+    }
+
+    #[test]
+    fn a_filter_for_each_channel_is_depthwise() {
+        let options = ConvOptions::new([1, 1], [1, 1], [1, 1], 3);
+        for filters in [3, 6] {
+            let layer = (parameter([filters, 1, 3, 3]), parameter([filters]));
+            let found = operators(&layer, numbers([2, 6, 5, 3]), |layer, x| nhwc(layer, x, options.clone()));
+            assert_eq!(found, ["DEPTHWISE_CONV_2D"]);
+        }
+    }
+
+    #[test]
+    fn groups_are_those_of_the_filters() {
+        let layer = (parameter([6, 2, 3, 3]), parameter([6]));
         let options = ConvOptions::new([1, 1], [0, 0], [1, 1], 2);
-        let message = refusal(&filters, numbers([1, 2, 8, 8]), |filters: &Param<Tensor<4>>, x| {
-            conv2d(x, filters.val(), None, options.clone())
-        });
-        assert_eq!(
-            message,
-            "operation 2 (Module.Conv2d) from [N, 2, 8, 8] and [4, 1, 3, 3] to [N, 4, 6, 6] cannot be exported: \
-             a convolution in 2 groups has no lowering yet"
-        );
+        let found = operators(&layer, numbers([2, 6, 5, 4]), |layer, x| nhwc(layer, x, options.clone()));
+        assert_eq!(found, ["CONV_2D"]);
+    }
+
+    #[test]
+    fn sequences_are_images_of_one_row() {
+        type Layer = (Param<Tensor<3>>, Param<Tensor<1>>);
+        for (groups, options) in [
+            (1, ConvOptions::new([1], [2], [2], 1)),
+            (1, ConvOptions::new([2], [0], [1], 1)),
+            (4, ConvOptions::new([1], [1], [1], 4)),
+        ] {
+            let layer: Layer = (parameter([8, 4 / groups, 3]), parameter([8]));
+            let found = operators(&layer, numbers([2, 9, 4]), |layer: &Layer, x: Tensor<3>| {
+                let y = conv1d(x.swap_dims(1, 2), layer.0.val(), Some(layer.1.val()), options.clone());
+                y.swap_dims(1, 2)
+            });
+            assert!(!found.contains(&"TRANSPOSE".into()), "{found:?}");
+        }
     }
 
     #[test]

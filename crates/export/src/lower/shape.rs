@@ -21,8 +21,7 @@ pub(super) fn reshape(builder: &mut Builder<'_>, op: &ShapeOpIr) -> Result<(), R
             }
         }),
     };
-    builder.bind(&op.out, value);
-    Ok(())
+    builder.bind(&op.out, value)
 }
 
 /// Burn's permute: the same stored tensor, looked at in another order.
@@ -49,8 +48,7 @@ fn reorder(
             Value::Computed(Stored { layout: stored.layout.permuted(order), ..stored })
         }
     };
-    builder.bind(out, value);
-    Ok(())
+    builder.bind(out, value)
 }
 
 #[cfg(test)]

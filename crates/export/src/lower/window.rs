@@ -1,7 +1,9 @@
 //! What convolutions and pools have in common: a window that moves over an image.
 
-use burnlite_tflite::Padding;
+use burnlite_tflite::{ElementType, Op, Padding};
 
+use crate::builder::{Builder, Stored};
+use crate::constant::Constant;
 use crate::error::Refusal;
 use crate::shape::{Extent, Shape};
 
@@ -18,30 +20,88 @@ pub(super) struct Window {
     pub(super) padding: (usize, usize),
 }
 
-/// The padding scheme that has windows start and end where Burn's do.
+/// How an operator treats the border so that its windows start and end where Burn's do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Placement {
+    pub(super) padding: Padding,
+    /// Pixels to be added before and after the rows and the columns, by an operator of its own.
+    pub(super) border: [(usize, usize); 2],
+}
+
+/// The treatment of the border that has windows start and end where Burn's do: a scheme of TensorFlow Lite's if one fits,
+/// else a border and VALID.
 ///
 /// # Shapes
 /// `input` and `output` are Burn's, `[N, C, H, W]`.
-pub(super) fn padding(windows: [Window; 2], input: &Shape, output: &Shape) -> Result<Padding, Refusal> {
-    let fits = |scheme: fn(&Window, usize, usize) -> bool| {
-        (0..2).all(|dim| match (input.0[2 + dim], output.0[2 + dim]) {
-            (Extent { size: input, batched: false }, Extent { size: output, batched: false }) => {
-                scheme(&windows[dim], input, output)
-            }
-            _ => false,
-        })
+pub(super) fn placement(windows: [Window; 2], input: &Shape, output: &Shape) -> Result<Placement, Refusal> {
+    let extents = |dim: usize| match (input.0[2 + dim], output.0[2 + dim]) {
+        (Extent { size: input, batched: false }, Extent { size: output, batched: false }) => {
+            Ok((input, output))
+        }
+        _ => Err(Refusal::new("its rows or columns grow with the batch")),
     };
-    if fits(Window::is_valid) {
-        Ok(Padding::Valid)
+    let extents = [extents(0)?, extents(1)?];
+    let fits = |scheme: fn(&Window, usize, usize) -> bool| {
+        (0..2).all(|dim| scheme(&windows[dim], extents[dim].0, extents[dim].1))
+    };
+    let none = [(0, 0); 2];
+    Ok(if fits(Window::is_valid) {
+        Placement { padding: Padding::Valid, border: none }
     } else if fits(Window::is_same) {
-        Ok(Padding::Same)
+        Placement { padding: Padding::Same, border: none }
     } else {
-        let [height, width] = windows.map(|window| window.padding);
-        Err(Refusal::new(format!(
-            "padding of {height:?} rows and {width:?} columns for an output of {output} is neither VALID nor SAME: \
-             choose another padding"
-        )))
+        let border = [0, 1].map(|dim| windows[dim].border(extents[dim].0, extents[dim].1));
+        Placement { padding: Padding::Valid, border }
+    })
+}
+
+/// An image `[N, C, H, W]` with a border of `number`: PAD for zeros, PADV2 otherwise, nothing without a border.
+pub(super) fn padded(
+    builder: &mut Builder<'_>,
+    image: Stored,
+    border: [(usize, usize); 2],
+    number: f32,
+) -> Result<Stored, Refusal> {
+    if border == [(0, 0); 2] {
+        return Ok(image);
     }
+    let x = builder.arrange(&image, &image.layout.groups(&NHWC));
+    let [rows, columns] = border;
+    let mut paddings = Vec::with_capacity(8);
+    for (before, after) in [(0, 0), rows, columns, (0, 0)] {
+        paddings.extend([integer(before)?, integer(after)?]);
+    }
+    let paddings = builder.add_constant(Constant::integers(&paddings).reshaped(&[4, 2]), "paddings");
+    let mut shape = image.layout.shape();
+    for (dim, (before, after)) in [(2, rows), (3, columns)] {
+        shape.0[dim].size += before + after;
+    }
+    let (op, number) = match number {
+        0.0 => (Op::Pad, None),
+        _ => (Op::PadV2, Some(builder.add_constant(Constant::floats(&[], vec![number]), "value"))),
+    };
+    let inputs: Vec<_> = [Some(x), Some(paddings)].into_iter().chain(number.map(Some)).collect();
+    Ok(builder.stored_result(op, &inputs, ElementType::Float32, &shape, &NHWC))
+}
+
+/// A sequence `[N, C, L]` as an image of one row: `[N, C, 1, L]`.
+pub(super) fn as_image(sequence: Stored) -> Result<Stored, Refusal> {
+    let shape = sequence.layout.shape().0;
+    let shape = Shape(vec![shape[0], shape[1], Extent::ONE, shape[2]]);
+    reshaped(sequence, &shape)
+}
+
+/// An image of one row as a sequence.
+pub(super) fn as_sequence(image: Stored) -> Result<Stored, Refusal> {
+    let shape = image.layout.shape().0;
+    let shape = Shape(vec![shape[0], shape[1], shape[3]]);
+    reshaped(image, &shape)
+}
+
+fn reshaped(stored: Stored, shape: &Shape) -> Result<Stored, Refusal> {
+    let layout = stored.layout.reshaped(shape);
+    let layout = layout.ok_or_else(|| Refusal::new("its dimensions cannot be told apart"))?;
+    Ok(Stored { layout, ..stored })
 }
 
 /// A stride or a size as an operator's option.
@@ -51,6 +111,9 @@ pub(super) fn integer(size: usize) -> Result<i32, Refusal> {
 }
 
 impl Window {
+    /// The window of a dimension that is not there.
+    pub(super) const ONE: Self = Self { kernel: 1, stride: 1, dilation: 1, padding: (0, 0) };
+
     /// VALID: no padding, `floor((input - reach) / stride) + 1` windows.
     fn is_valid(&self, input: usize, output: usize) -> bool {
         let windows = input.checked_sub(self.reach()).map(|room| room / self.stride + 1);
@@ -58,14 +121,21 @@ impl Window {
     }
 
     /// SAME: `ceil(input / stride)` windows, and of the padding that they need the smaller half before the image.
-    fn is_same(&self, input: usize, output: usize) -> bool {
+    pub(super) fn is_same(&self, input: usize, output: usize) -> bool {
         let windows = input.div_ceil(self.stride);
         let needed = ((windows.max(1) - 1) * self.stride + self.reach()).saturating_sub(input);
         windows == output && self.padding == (needed / 2, needed - needed / 2)
     }
 
+    /// The pixels to be added before and after the image so that `output` windows lie within it.
+    fn border(&self, input: usize, output: usize) -> (usize, usize) {
+        let (before, after) = self.padding;
+        let needed = (output.max(1) - 1) * self.stride + self.reach();
+        (before, after.max(needed.saturating_sub(input + before)))
+    }
+
     /// Pixels from a window's first to its last.
-    fn reach(&self) -> usize {
+    pub(super) fn reach(&self) -> usize {
         (self.kernel - 1) * self.dilation + 1
     }
 }
@@ -77,11 +147,12 @@ mod tests {
 
     fn scheme(window: Window, input: usize, output: usize) -> Option<Padding> {
         let [input, output] = [input, output].map(|size| batched(&[1, size, size]));
-        padding([window; 2], &input, &output).ok()
+        let placement = placement([window; 2], &input, &output).unwrap();
+        (placement.border == [(0, 0); 2]).then_some(placement.padding)
     }
 
     #[test]
-    fn padding_is_valid_or_same_or_refused() {
+    fn padding_is_valid_or_same_or_a_border() {
         let window = Window { kernel: 3, stride: 1, dilation: 1, padding: (0, 0) };
         assert_eq!(scheme(window, 28, 26), Some(Padding::Valid));
         assert_eq!(scheme(Window { padding: (1, 1), ..window }, 28, 28), Some(Padding::Same));
@@ -99,14 +170,11 @@ mod tests {
     }
 
     #[test]
-    fn a_last_window_that_is_not_full_is_refused() {
+    fn a_last_window_that_is_not_full_gets_a_border() {
         let window = Window { kernel: 2, stride: 2, dilation: 1, padding: (0, 0) };
         assert_eq!(scheme(window, 5, 2), Some(Padding::Valid));
-        assert_eq!(
-            scheme(window, 5, 3),
-            None,
-            "SAME gives 3, but pads a row, which Burn's ceil mode does not say"
-        );
+        assert_eq!(scheme(window, 5, 3), None, "SAME gives 3, but pads, which Burn's ceil mode does not say");
+        assert_eq!(window.border(5, 3), (0, 1));
         assert_eq!(scheme(Window { padding: (0, 1), ..window }, 5, 3), Some(Padding::Same));
     }
 }

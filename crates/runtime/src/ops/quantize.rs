@@ -125,8 +125,34 @@ pub(crate) fn plan_dequantize(node: &Node<'_>) -> Result<Planned, OperatorFault>
         (ElementType::Int8, ElementType::Float32) => to_float::<i8>(node),
         (ElementType::UInt8, ElementType::Float32) => to_float::<u8>(node),
         (ElementType::Int16, ElementType::Float32) => to_float::<i16>(node),
+        (ElementType::Float16, ElementType::Float32) => Ok(Planned::new(input.shape, Widen)),
         _ => Err(node.types_fault()),
     }
+}
+
+/// Half precision to single: exact.
+#[derive(Debug)]
+struct Widen;
+
+impl Kernel for Widen {
+    fn run(&self, inputs: &Inputs<'_>, [output, ..]: &mut Writable<'_>) -> Result<(), OperatorFault> {
+        for (y, &bits) in elements_mut::<f32>(output).iter_mut().zip(inputs.get::<u16>(0)) {
+            *y = from_half(bits);
+        }
+        Ok(())
+    }
+}
+
+/// The number that 16 bits of half precision stand for (IEEE 754 binary16).
+fn from_half(bits: u16) -> f32 {
+    let sign = u32::from(bits & 0x8000) << 16;
+    let magnitude = u32::from(bits & 0x7fff) << 13;
+    // Exponents of half precision are less by 112; infinities and NaN keep the greatest.
+    let widened = match bits & 0x7c00 {
+        0x7c00 => f32::from_bits(magnitude | 0x7f80_0000),
+        _ => f32::from_bits(magnitude) * f32::from_bits((127 + 112) << 23),
+    };
+    f32::from_bits(widened.to_bits() | sign)
 }
 
 fn from_float<T: Integer>(node: &Node<'_>) -> Result<Planned, OperatorFault> {
@@ -251,6 +277,16 @@ mod tests {
         let values = [0.25, -0.25, 0.2, 1e9, -1e30, f32::INFINITY, f32::NAN];
         quantize_slice(&values, (0.5, 3), &mut output);
         assert_eq!(output, [4, 2, 3, 127, -128, 127, 3]);
+    }
+
+    #[test]
+    fn half_precision_is_widened_exactly() {
+        let widened = [0x0000, 0x8000, 0x3c00, 0xc000, 0x0001, 0x03ff, 0x7bff, 0x7c00, 0xfc00].map(from_half);
+        let step = 2f32.powi(-24);
+        let expected =
+            [0.0, -0.0, 1.0, -2.0, step, 1023.0 * step, 65_504.0, f32::INFINITY, f32::NEG_INFINITY];
+        assert_eq!(widened.map(f32::to_bits), expected.map(f32::to_bits));
+        assert!(from_half(0x7e01).is_nan());
     }
 
     #[test]
