@@ -1,5 +1,7 @@
 //! What the workspace's tests share: fixtures (models with the reference's outputs) and the comparison with them.
 
+#![forbid(unsafe_code)]
+
 mod array;
 mod fixture;
 mod oracle;

@@ -117,6 +117,12 @@ fn everything_equals_the_reference_with_each_kind_of_kernels() {
 }
 
 #[test]
+fn networks_whose_tensors_are_all_kept_equal_the_reference() {
+    let options = InterpreterOptions { keep_intermediates: true, ..InterpreterOptions::default() };
+    check(&Fixture::folder("networks"), NETWORKS, &options);
+}
+
+#[test]
 fn operators_and_networks_equal_tflite_micro() {
     let options = InterpreterOptions { numerics: Numerics::TfLiteMicro, ..InterpreterOptions::default() };
     check(&Fixture::micro_folder("operators"), OPERATORS, &options);

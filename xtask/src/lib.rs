@@ -13,6 +13,8 @@
 //!
 //! [`bench`] is no stage: it times the runtime beside LiteRT.
 
+#![forbid(unsafe_code)]
+
 mod arguments;
 mod bench;
 mod files;

@@ -1,5 +1,7 @@
 //! `cargo xtask`: see `cargo xtask --help`.
 
+#![forbid(unsafe_code)]
+
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

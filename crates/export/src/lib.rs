@@ -58,6 +58,8 @@
 //! The forward pass is captured with two batches, and what differs between them is the batch: see
 //! [`Exporter::dynamic_batch`].
 
+#![forbid(unsafe_code)]
+
 mod builder;
 mod capture;
 mod constant;

@@ -32,6 +32,8 @@
 //! # Ok::<(), burnlite_mnist::Error>(())
 //! ```
 
+#![forbid(unsafe_code)]
+
 mod backend;
 mod batch;
 mod dataset;

@@ -54,6 +54,8 @@
 //! else: it takes from each bias by how much the rounded weights move the mean of their channel, as calibration with
 //! samples measured it. Files keep their size and speed.
 
+#![forbid(unsafe_code)]
+
 mod calibrate;
 mod error;
 mod lower;

@@ -39,6 +39,15 @@ pub enum Error {
         name: String,
     },
 
+    /// There are no kernels of the name that the options ask for, or this machine cannot run them.
+    #[error("there are no kernels '{name}' for this machine, but {}", available.join(", "))]
+    NoKernels {
+        /// The name.
+        name: &'static str,
+        /// The names of those that there are.
+        available: Vec<&'static str>,
+    },
+
     /// An input of the model is a constant, or is listed twice.
     #[error("input {index} '{name}' is a constant or an input already")]
     NotAnInput {

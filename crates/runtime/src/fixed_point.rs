@@ -53,7 +53,7 @@ impl QuantizedMultiplier {
 
     /// `value` times the factor: shifted left (wrapping), multiplied with rounding half up, then shifted right with
     /// rounding half away from zero.
-    #[inline]
+    #[inline(always)]
     pub fn apply(self, value: i32) -> i32 {
         let (left, right) = (self.shift.max(0), (-self.shift).max(0));
         let shifted = value.wrapping_shl(left.unsigned_abs());
@@ -80,7 +80,7 @@ impl QuantizedMultiplier {
 }
 
 /// `(a * b) / 2^31`, rounded half up; the one product that does not fit saturates.
-#[inline]
+#[inline(always)]
 pub fn doubling_high_multiply(a: i32, b: i32) -> i32 {
     if a == i32::MIN && b == i32::MIN {
         return i32::MAX;
@@ -89,7 +89,7 @@ pub fn doubling_high_multiply(a: i32, b: i32) -> i32 {
 }
 
 /// `value / 2^exponent`, rounded half away from zero; `exponent` is at most 31.
-#[inline]
+#[inline(always)]
 pub fn rounding_shift_right(value: i32, exponent: u32) -> i32 {
     let mask = ((1i64 << exponent) - 1) as i32;
     let remainder = value & mask;
@@ -107,7 +107,7 @@ pub fn round_half_away(value: f64) -> i64 {
 }
 
 /// As [`round_half_away`], for single precision; saturating at the bounds of `i32`.
-#[inline]
+#[inline(always)]
 pub fn round_half_away_f32(value: f32) -> i32 {
     let whole = value as i32;
     let fraction = value - whole as f32;

@@ -116,6 +116,7 @@ impl<'m> Interpreter<'m> {
     /// # Errors
     /// As [`new`](Self::new); [`Error::NoSuchSignature`].
     pub fn with_options(model: &'m Model<'_>, options: &InterpreterOptions) -> Result<Self, Error> {
+        options.kernels.check()?;
         model.check()?;
         let graph = match &options.signature {
             Some(name) => &model.graphs[signature::find(model, name)?.graph],
@@ -202,7 +203,7 @@ impl<'m> Interpreter<'m> {
     }
 
     /// What a run does, in order. An operator without a step costs nothing: its results are known in advance, or are its
-    /// operand's memory under another shape. One with many results may have several steps.
+    /// operand's memory under another shape, or the operator before it computes them at once. One with many results may have several steps.
     pub fn steps(&self) -> impl ExactSizeIterator<Item = StepInfo> + '_ {
         self.plan.steps()
     }
@@ -210,6 +211,11 @@ impl<'m> Interpreter<'m> {
     /// Bytes of memory for the tensors that are computed, exactly.
     pub fn arena_bytes(&self) -> usize {
         self.plan.arena_bytes
+    }
+
+    /// Bytes of weights that kernels read in an order of their own, beside those in the file.
+    pub fn packed_bytes(&self) -> usize {
+        self.plan.packed_bytes()
     }
 
     /// The elements of an input, to be written.

@@ -11,19 +11,19 @@ pub(crate) mod matrix;
 pub(crate) mod pack;
 pub(crate) mod product;
 pub(crate) mod scale;
+pub(crate) mod sweep;
 pub(crate) mod taps;
+pub(crate) mod vectorized;
+pub(crate) mod vectors;
 #[cfg(target_arch = "x86_64")]
 #[expect(unsafe_code, reason = "vector instructions; each block says why it is sound")]
 mod x86_64;
 
 use core::fmt;
-use core::ops::Range;
 
-use crate::kernels::float::FloatSums;
-use crate::kernels::pack::PANEL;
-use crate::kernels::product::Sums;
-use crate::kernels::scale::Scaling;
-use crate::kernels::taps::Taps;
+use crate::error::Error;
+use crate::kernels::generic::Generic;
+use crate::kernels::vectors::Task;
 use crate::ops::integer::{Accumulator, Integer};
 
 /// Which kernels run. All of them give the same integers.
@@ -72,8 +72,9 @@ impl KernelInfo {
 }
 
 /// The kernels of one instruction set, with the proof that the machine has it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Engine {
+    #[default]
     Generic,
     #[cfg(target_arch = "x86_64")]
     Avx2(x86_64::Avx2),
@@ -86,73 +87,29 @@ impl Engine {
         own.map_or(Kernels::Reference, |kernels| Kernels::Named(kernels.name))
     }
 
-    /// Sums of products of `ROWS` rows with the channels of a panel; they wrap. The pairs of a block of taps meet the panel's
-    /// weights.
-    #[inline]
-    fn tile<const ROWS: usize>(
-        self,
-        rows: [&[i16]; ROWS],
-        taps: &Taps,
-        block: Range<usize>,
-        panel: &[[i8; 2 * PANEL]],
-        sums: &mut [Sums; ROWS],
-    ) {
-        let offsets = &taps.offsets()[block];
+    /// Runs the task as it was compiled for the instruction set.
+    pub(crate) fn run<T: Task>(self, task: T) -> T::Output {
         match self {
-            Self::Generic => generic::tile(rows, offsets, panel, sums),
+            Self::Generic => task.run(Generic),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2(avx2) => avx2.tile(rows, (offsets, taps.span()), panel, sums),
-        }
-    }
-
-    /// Sums of products of a panel's channels with weights of their own; they wrap. Each two taps are a pair, and a tap is the
-    /// offset of as many elements as a panel has channels.
-    #[inline]
-    fn depthwise(
-        self,
-        row: &[i16],
-        taps: &Taps,
-        block: Range<usize>,
-        panel: &[[i8; 2 * PANEL]],
-        sums: &mut Sums,
-    ) {
-        let offsets = &taps.offsets()[2 * block.start..2 * block.end];
-        match self {
-            Self::Generic => generic::depthwise(row, offsets, panel, sums),
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2(avx2) => avx2.depthwise(row, offsets, panel, sums),
-        }
-    }
-
-    /// Sums of products of `ROWS` rows of floats with the channels of a panel.
-    #[inline]
-    fn float_tile<const ROWS: usize>(
-        self,
-        rows: [&[f32]; ROWS],
-        taps: &Taps,
-        panel: &[FloatSums],
-        sums: &mut [FloatSums; ROWS],
-    ) {
-        match self {
-            Self::Generic => generic::float_tile(rows, taps.offsets(), panel, sums),
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2(avx2) => avx2.float_tile(rows, (taps.offsets(), taps.span()), panel, sums),
-        }
-    }
-
-    /// Replaces the sums of a panel by their outputs.
-    #[inline]
-    fn scale(self, sums: &mut [Sums], scaling: &Scaling, panel: usize) {
-        match self {
-            Self::Generic => sums.iter_mut().for_each(|sums| *sums = scaling.apply(sums, panel)),
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2(avx2) => avx2.scale(sums, scaling, panel),
+            Self::Avx2(avx2) => avx2.run(task),
         }
     }
 }
 
 impl Kernels {
-    /// The kernels that run; `None` for the plain loops, and for a name that does not exist or that this machine cannot run.
+    /// Refuses a name that does not exist, or whose kernels this machine cannot run.
+    pub(crate) fn check(self) -> Result<(), Error> {
+        match self {
+            Self::Named(name) if self.engine().is_none() => {
+                let available = KERNELS.iter().filter(|kernels| kernels.is_available());
+                Err(Error::NoKernels { name, available: available.map(|kernels| kernels.name).collect() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The kernels that run; `None` for the plain loops, and for a name that [`check`](Self::check) refuses.
     pub(crate) fn engine(self) -> Option<Engine> {
         match self {
             Self::Auto => KERNELS.iter().find_map(|kernels| (kernels.engine)()),
@@ -240,11 +197,22 @@ fn reference_dot<T: Integer, A: Accumulator, W: Integer>(
 
 #[cfg(test)]
 mod tests {
+    use alloc::string::ToString;
     use alloc::vec::Vec;
 
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn kernels_that_do_not_exist_are_refused_and_the_others_listed() {
+        let error = Kernels::Named("abacus").check().unwrap_err().to_string();
+        assert!(error.starts_with("there are no kernels 'abacus' for this machine, but "), "{error}");
+        assert!(error.ends_with("generic"), "{error}");
+        for kernels in KERNELS.iter().filter(|kernels| kernels.is_available()) {
+            assert_eq!(Kernels::Named(kernels.name).check(), Ok(()));
+        }
+    }
 
     /// Depths around the blocks of 508 products, and the sums that come closest to overflowing.
     const DEPTHS: [usize; 11] = [0, 1, 2, 3, 4, 5, 507, 508, 509, 1016, 4097];

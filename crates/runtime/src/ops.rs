@@ -49,7 +49,7 @@ mod table;
 mod tiled;
 mod transpose_conv;
 mod weighted;
-mod window;
+pub(crate) mod window;
 
 use burnlite_tflite::Op;
 

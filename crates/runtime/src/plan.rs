@@ -1,5 +1,6 @@
 //! From a model to steps: everything that can fail on a file's content fails here, so that running cannot.
 
+mod fuse;
 mod memory;
 mod node;
 mod planner;
@@ -16,9 +17,11 @@ use crate::error::{Error, OperatorFault};
 use crate::frame::{Constant, Inputs, Place, Region, Writable, frame};
 use crate::interpreter::{InterpreterOptions, StepEvent, StepInfo};
 use crate::kernels::Kernels;
+use crate::kernels::vectorized::Vectorized;
 use memory::Memory;
 use planner::Planner;
 
+pub(crate) use fuse::MaxPooling;
 pub(crate) use node::{Node, Operand};
 
 /// What an operator does when it runs. Parameters were derived, and operands checked, when it was planned.
@@ -32,6 +35,21 @@ pub(crate) trait Kernel: Debug + Send + Sync {
     /// Which kernels do the work.
     fn kernels(&self) -> Kernels {
         Kernels::Reference
+    }
+
+    /// Bytes of weights that are packed for the kernel.
+    fn packed_bytes(&self) -> usize {
+        0
+    }
+
+    /// What the kernel does, if it is something that the kernel before it could do at once.
+    fn pooling(&self) -> Option<MaxPooling> {
+        None
+    }
+
+    /// Does what would follow at once; whether it can.
+    fn fuse(&mut self, _pooling: &MaxPooling) -> bool {
+        false
     }
 }
 
@@ -66,6 +84,15 @@ impl Planned {
     /// One result and no scratch.
     pub(crate) fn new(shape: impl Into<Vec<usize>>, kernel: impl Kernel + 'static) -> Self {
         Self::of([shape.into()], Source::Kernel(Box::new(kernel)))
+    }
+
+    /// As [`new`](Self::new), with a kernel whose plain loop is compiled for the instruction set of the options.
+    pub(crate) fn vectorized(
+        node: &Node<'_>,
+        shape: impl Into<Vec<usize>>,
+        kernel: impl Kernel + 'static,
+    ) -> Self {
+        Self::new(shape, Vectorized::new(node.options.kernels, kernel))
     }
 
     /// Any number of results, each of a kernel of its own; no scratch.
@@ -171,6 +198,11 @@ impl<'m> Plan<'m> {
     /// Runs every step; tells the observer before and after each.
     pub(crate) fn run(&self, arena: &mut [u8], observer: impl FnMut(StepEvent)) -> Result<(), Error> {
         run_steps(self.graph, &self.steps, &self.constants, arena, observer)
+    }
+
+    /// Bytes of weights that are packed for kernels.
+    pub(crate) fn packed_bytes(&self) -> usize {
+        self.steps.iter().map(|step| step.kernel.packed_bytes()).sum()
     }
 
     /// Gives variables the values that they have before the first run.

@@ -3,14 +3,17 @@
 use crate::kernels::Engine;
 use crate::kernels::matrix::{Ending, Matrix};
 use crate::kernels::pack::{PANEL, PackedWeights};
+use crate::kernels::sweep::{Panels, Tiles};
 use crate::kernels::taps::Taps;
+use crate::kernels::vectors::Vectors;
 use crate::ops::integer::Integer;
 
 /// A depthwise layer's weights, packed, and the way of its sums to outputs.
 #[derive(Debug)]
 pub(crate) struct Depthwise {
     engine: Engine,
-    taps: Taps,
+    /// The channels of a panel of each pixel under a window; two pixels are a pair.
+    taps: Taps<PANEL>,
     weights: PackedWeights,
     ending: Ending,
 }
@@ -21,39 +24,74 @@ impl Depthwise {
     pub(crate) fn new(engine: Engine, matrix: &Matrix<'_>, pixels: &[usize]) -> Option<Self> {
         // The weight of a tap that fills a pair up is 0.
         let filler = pixels.last().copied().filter(|_| !pixels.len().is_multiple_of(2));
-        let reach = matrix.channels.next_multiple_of(PANEL);
         Some(Self {
             engine,
-            taps: Taps::new(pixels.iter().copied().chain(filler), reach)?,
+            taps: Taps::new(pixels.iter().copied().chain(filler))?,
             weights: PackedWeights::new(matrix.weights, matrix.channels, matrix.depth, matrix.depth),
             ending: Ending::new(matrix),
         })
     }
+}
 
-    /// Bytes that the packed weights take.
-    pub(crate) fn packed_bytes(&self) -> usize {
+impl Panels for Depthwise {
+    type Cell = i16;
+    type Lanes<V: Vectors> = V::Ints;
+    const STEP: usize = PANEL;
+
+    fn engine(&self) -> Engine {
+        self.engine
+    }
+    fn channels(&self) -> usize {
+        self.weights.channels
+    }
+    fn packed_bytes(&self) -> usize {
         self.weights.bytes()
     }
-
-    /// Elements of the image, from where a window begins, that are read; what lies behind a pixel's channels has no effect.
-    pub(crate) fn span(&self) -> usize {
-        self.taps.span()
+    fn span(&self) -> usize {
+        self.taps.span() + self.weights.channels.saturating_sub(1) / PANEL * PANEL
     }
+    fn bound(&mut self, (min, max): (f64, f64)) {
+        self.ending.bound((min as i32, max as i32));
+    }
+    #[inline(always)]
+    fn is_monotonic(&self) -> bool {
+        self.ending.is_monotonic()
+    }
+    #[inline(always)]
+    fn sums<V: Vectors, const N: usize>(
+        &self,
+        vectors: V,
+        panel: usize,
+        image: &[i16],
+        begins: [usize; N],
+    ) -> [V::Ints; N] {
+        let (rows, weights) = (self.taps.rows(image, begins), self.weights.panel(panel));
+        self.ending.sums(vectors, panel, weights.len(), |block| {
+            vectors.depthwise(rows, self.taps.block(2 * block.start..2 * block.end), &weights[block])
+        })
+    }
+    #[inline(always)]
+    fn finish<V: Vectors>(&self, vectors: V, panel: usize, sums: &mut [V::Ints]) {
+        self.ending.finish(vectors, panel, sums);
+    }
+    #[inline(always)]
+    fn lowest<V: Vectors>(vectors: V) -> V::Ints {
+        vectors.ints([i32::MIN; PANEL])
+    }
+    #[inline(always)]
+    fn larger<V: Vectors>(vectors: V, a: V::Ints, b: V::Ints) -> V::Ints {
+        vectors.larger(a, b)
+    }
+}
 
-    /// The outputs of the window that begins at the given place of an image, one for each channel.
-    pub(crate) fn run<T: Integer>(&self, image: &[i16], begin: usize, outputs: &mut [T]) {
-        let [row] = self.taps.rows(image, [begin]);
-        for (panel, weights) in self.weights.panels().enumerate() {
-            let start = panel * PANEL;
-            let mut values = [[0; PANEL]];
-            self.ending.outputs(self.engine, panel, weights.len(), &mut values, |block, [sums]| {
-                self.engine.depthwise(&row[start..], &self.taps, block.clone(), &weights[block], sums);
-            });
-            let end = self.weights.channels.min(start + PANEL);
-            for (y, &value) in outputs[start..end].iter_mut().zip(&values[0]) {
-                *y = T::truncating_from(value);
-            }
-        }
+impl<T: Integer> Tiles<T> for Depthwise {
+    #[inline(always)]
+    fn cell(element: T, zero_point: i32) -> i16 {
+        (element.into() - zero_point) as i16
+    }
+    #[inline(always)]
+    fn array<V: Vectors>(vectors: V, outputs: V::Ints) -> [T; PANEL] {
+        vectors.int_array(outputs).map(T::truncating_from)
     }
 }
 
@@ -68,6 +106,7 @@ mod tests {
     use crate::fixed_point::QuantizedMultiplier;
     use crate::kernels::Kernels;
     use crate::kernels::matrix::{Bias, ChannelFactors};
+    use crate::kernels::sweep::tests::outputs;
     use crate::ops::integer::{Accumulator, OutputRange};
 
     const RANGE: OutputRange = OutputRange { zero_point: 0, min: -32_768, max: 32_767 };
@@ -106,9 +145,8 @@ mod tests {
                 let depthwise = Depthwise::new(engine, &layer, &pixels).unwrap();
                 // What lies behind the last pixel has no effect.
                 let image = [&values[..channels * taps], &[0x5555; PANEL]].concat();
-                let mut outputs = vec![0; channels];
-                depthwise.run(&image, 0, &mut outputs);
-                prop_assert_eq!(&outputs, &expected, "{:?}", engine);
+                let found: Vec<i16> = outputs(depthwise, &image, (1, 0), channels);
+                prop_assert_eq!(&found, &expected, "{:?}", engine);
             }
         }
     }

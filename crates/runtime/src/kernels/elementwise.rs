@@ -10,6 +10,7 @@ use core::fmt::Debug;
 
 use crate::fixed_point::QuantizedMultiplier;
 use crate::kernels::Engine;
+use crate::kernels::vectors::{Task, Vectors};
 use crate::ops::integer::{Integer, OutputRange};
 
 /// A loop to compile for each instruction set.
@@ -25,11 +26,7 @@ impl Engine {
     /// Runs a loop with the engine's instructions.
     #[inline]
     pub(crate) fn run_loop(self, elements: impl Loop) {
-        match self {
-            Self::Generic => elements.run(self),
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2(avx2) => avx2.run_loop(elements),
-        }
+        self.run(Elements { elements, engine: self });
     }
 
     /// [`QuantizedMultiplier::apply`] to each lane.
@@ -61,6 +58,20 @@ impl Engine {
             #[cfg(target_arch = "x86_64")]
             Self::Avx2(avx2) => avx2.lookup(table, bytes, output),
         }
+    }
+}
+
+struct Elements<L> {
+    elements: L,
+    engine: Engine,
+}
+
+impl<L: Loop> Task for Elements<L> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vectors>(self, _: V) {
+        self.elements.run(self.engine);
     }
 }
 

@@ -1,29 +1,29 @@
-//! The same for floats: rows times packed weights, plus biases, within an activation's bounds.
+//! The same for floats: sums of products, plus biases, within an activation's bounds.
 
 use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::kernels::Engine;
 use crate::kernels::pack::PANEL;
-use crate::kernels::product::ROWS;
+use crate::kernels::sweep::{Panels, Tiles};
 use crate::kernels::taps::Taps;
+use crate::kernels::vectors::Vectors;
 use crate::ops::activation::clamp;
 
-/// The sums of a panel's channels.
-pub(crate) type FloatSums = [f32; PANEL];
-
-/// A layer of floats, its weights in the order `[panel, tap, channel of the panel]`.
+/// A layer of floats. `WIDTH` elements are read at each tap: 1 that meets the weights of all channels, or [`PANEL`], each of
+/// which meets its own channel's.
 #[derive(Debug)]
-pub(crate) struct FloatProduct {
+pub(crate) struct FloatLayer<const WIDTH: usize> {
     engine: Engine,
     channels: usize,
-    taps: Taps,
-    weights: Vec<FloatSums>,
-    bias: Vec<FloatSums>,
+    taps: Taps<WIDTH>,
+    /// `[panel, tap, channel of the panel]`.
+    weights: Vec<[f32; PANEL]>,
+    bias: Vec<[f32; PANEL]>,
     range: (f32, f32),
 }
 
-impl FloatProduct {
+impl<const WIDTH: usize> FloatLayer<WIDTH> {
     /// Packs weights `[channels, depth]`, and one bias for each channel, or none; the weights of a channel meet `runs` of
     /// `run` elements each, which lie one after the other from the runs' offsets on. `None` where an offset needs more than
     /// 32 bits.
@@ -43,44 +43,70 @@ impl FloatProduct {
         }
         let mut biases = vec![[0.0; PANEL]; panels];
         biases.as_flattened_mut().iter_mut().zip(bias).for_each(|(packed, &bias)| *packed = bias);
-        let taps = Taps::new(runs.iter().flat_map(|&start| start..start + run), 1)?;
+        let taps = Taps::new(runs.iter().flat_map(|&start| start..start + run))?;
         Some(Self { engine, channels, taps, weights: packed, bias: biases, range })
     }
+}
 
-    /// Bytes that the packed weights take.
-    pub(crate) fn packed_bytes(&self) -> usize {
+impl<const WIDTH: usize> Panels for FloatLayer<WIDTH> {
+    type Cell = f32;
+    type Lanes<V: Vectors> = V::Floats;
+    const STEP: usize = if WIDTH == PANEL { PANEL } else { 0 };
+
+    fn engine(&self) -> Engine {
+        self.engine
+    }
+    fn channels(&self) -> usize {
+        self.channels
+    }
+    fn packed_bytes(&self) -> usize {
         size_of_val(&self.weights[..])
     }
-
-    /// Elements of the image, from where a row begins, that are read.
-    pub(crate) fn span(&self) -> usize {
-        self.taps.span()
+    fn span(&self) -> usize {
+        self.taps.span() + self.channels.saturating_sub(1) / PANEL * Self::STEP
     }
-
-    /// The outputs of the rows that begin at the given places of an image; those of row `i` start at
-    /// `outputs[i * stride]`.
-    #[inline]
-    pub(crate) fn run<const N: usize>(
+    fn bound(&mut self, (min, max): (f64, f64)) {
+        let bounds = (min as f32, max as f32);
+        self.range = (clamp(self.range.0, bounds), clamp(self.range.1, bounds));
+    }
+    /// Not with NaN.
+    #[inline(always)]
+    fn is_monotonic(&self) -> bool {
+        false
+    }
+    #[inline(always)]
+    fn sums<V: Vectors, const N: usize>(
         &self,
+        vectors: V,
+        panel: usize,
         image: &[f32],
         begins: [usize; N],
-        outputs: &mut [f32],
-        stride: usize,
-    ) {
-        const { assert!(N <= ROWS) }
-        let rows = self.taps.rows(image, begins);
-        let mut sums = [[0.0; PANEL]; N];
-        let panels = self.weights.chunks_exact(self.taps.offsets().len().max(1)).zip(&self.bias);
-        for ((weights, bias), start) in panels.zip((0..).step_by(PANEL)) {
-            self.engine.float_tile(rows, &self.taps, weights, &mut sums);
-            let width = (self.channels - start).min(PANEL);
-            for (row, sums) in sums.iter().enumerate() {
-                let sums = sums.iter().zip(bias);
-                for (y, (sum, bias)) in outputs[row * stride + start..][..width].iter_mut().zip(sums) {
-                    *y = clamp(sum + bias, self.range);
-                }
-            }
-        }
+    ) -> [V::Floats; N] {
+        let weights = &self.weights[panel * self.taps.len()..][..self.taps.len()];
+        vectors.float_tile(self.taps.rows(image, begins), self.taps.block(0..self.taps.len()), weights)
+    }
+    #[inline(always)]
+    fn finish<V: Vectors>(&self, vectors: V, panel: usize, sums: &mut [V::Floats]) {
+        vectors.add_and_clamp(sums, &self.bias[panel], self.range);
+    }
+    #[inline(always)]
+    fn lowest<V: Vectors>(vectors: V) -> V::Floats {
+        vectors.floats([f32::MIN; PANEL])
+    }
+    #[inline(always)]
+    fn larger<V: Vectors>(vectors: V, a: V::Floats, b: V::Floats) -> V::Floats {
+        vectors.larger_float(a, b)
+    }
+}
+
+impl<const WIDTH: usize> Tiles<f32> for FloatLayer<WIDTH> {
+    #[inline(always)]
+    fn cell(element: f32, _zero_point: i32) -> f32 {
+        element
+    }
+    #[inline(always)]
+    fn array<V: Vectors>(vectors: V, outputs: V::Floats) -> [f32; PANEL] {
+        vectors.float_array(outputs)
     }
 }
 
@@ -90,6 +116,7 @@ mod tests {
 
     use super::*;
     use crate::kernels::Kernels;
+    use crate::kernels::sweep::tests::outputs;
 
     /// Sums in the order of the taps, product by product: what the portable kernels give to the last bit.
     fn expected(rows: &[f32], weights: &[f32], bias: &[f32], depth: usize) -> Vec<f32> {
@@ -111,12 +138,10 @@ mod tests {
             let rows = &rows[..count * depth];
             let expected = expected(rows, weights, bias, depth);
             for engine in Kernels::engines() {
-                let product =
-                    FloatProduct::new(engine, (weights, bias), (channels, depth), (&[0], depth), (-1.0, 50.0)).unwrap();
-                let mut outputs = vec![0.0; count * channels];
-                for (row, outputs) in outputs.chunks_exact_mut(channels).enumerate() {
-                    product.run(rows, [row * depth], outputs, channels);
-                }
+                let layer = (weights, bias);
+                let layer =
+                    FloatLayer::<1>::new(engine, layer, (channels, depth), (&[0], depth), (-1.0, 50.0)).unwrap();
+                let outputs = outputs(layer, rows, (count, depth), channels);
                 if engine == Engine::Generic {
                     prop_assert_eq!(&outputs, &expected);
                 }

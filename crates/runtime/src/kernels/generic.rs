@@ -1,59 +1,157 @@
 //! Portable kernels, written so that the compiler vectorizes them.
 
-use crate::kernels::float::FloatSums;
-use crate::kernels::pack::PANEL;
-use crate::kernels::product::Sums;
+use crate::kernels::pack::{PANEL, Pairs};
+use crate::kernels::scale::Scaling;
+use crate::kernels::taps::Block;
+use crate::kernels::vectors::Vectors;
+use crate::ops::activation::clamp;
 
-/// As [`Engine::tile`](super::Engine::tile).
-pub(super) fn tile<const ROWS: usize>(
-    rows: [&[i16]; ROWS],
-    offsets: &[u32],
-    panel: &[[i8; 2 * PANEL]],
-    sums: &mut [Sums; ROWS],
-) {
-    for (row, sums) in rows.into_iter().zip(sums) {
-        *sums = [0; PANEL];
-        for (&offset, weights) in offsets.iter().zip(panel) {
-            let pair = &row[offset as usize..][..2];
-            let (first, second) = (i32::from(pair[0]), i32::from(pair[1]));
-            let (pairs, _) = weights.as_chunks::<2>();
-            for (sum, &[w0, w1]) in sums.iter_mut().zip(pairs) {
-                // At most 2^22 each: the sum of the two is exact.
-                *sum = sum.wrapping_add(first * i32::from(w0) + second * i32::from(w1));
+/// Arrays instead of vectors.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Generic;
+
+impl Vectors for Generic {
+    type Ints = [i32; PANEL];
+    type Floats = [f32; PANEL];
+
+    #[inline]
+    fn tile<const N: usize>(
+        self,
+        rows: [&[i16]; N],
+        pairs: Block<'_, 2>,
+        panel: &[Pairs],
+    ) -> [[i32; PANEL]; N] {
+        let mut sums = [[0; PANEL]; N];
+        for (row, sums) in rows.iter().zip(&mut sums) {
+            *sums = tile(row, pairs.offsets(), panel);
+        }
+        sums
+    }
+
+    #[inline]
+    fn depthwise<const N: usize>(
+        self,
+        rows: [&[i16]; N],
+        taps: Block<'_, PANEL>,
+        panel: &[Pairs],
+    ) -> [[i32; PANEL]; N] {
+        let mut sums = [[0; PANEL]; N];
+        for (row, sums) in rows.iter().zip(&mut sums) {
+            *sums = depthwise(row, taps.offsets(), panel);
+        }
+        sums
+    }
+
+    /// Sums in the order of the taps: the same bits on every machine.
+    #[inline]
+    fn float_tile<const N: usize, const WIDTH: usize>(
+        self,
+        rows: [&[f32]; N],
+        taps: Block<'_, WIDTH>,
+        panel: &[[f32; PANEL]],
+    ) -> [[f32; PANEL]; N] {
+        let mut sums = [[0.0; PANEL]; N];
+        for (row, sums) in rows.iter().zip(&mut sums) {
+            for (&offset, weights) in taps.offsets().iter().zip(panel) {
+                let taps = &row[offset as usize..][..WIDTH];
+                for (channel, (sum, w)) in sums.iter_mut().zip(weights).enumerate() {
+                    *sum += taps[channel % WIDTH] * w;
+                }
+            }
+        }
+        sums
+    }
+
+    #[inline]
+    fn scale(self, sums: &mut [[i32; PANEL]], scaling: &Scaling, panel: usize) {
+        for sums in sums {
+            *sums = scaling.apply(sums, panel);
+        }
+    }
+
+    #[inline]
+    fn add_and_clamp(self, sums: &mut [[f32; PANEL]], bias: &[f32; PANEL], bounds: (f32, f32)) {
+        for sums in sums {
+            for (sum, bias) in sums.iter_mut().zip(bias) {
+                *sum = clamp(*sum + bias, bounds);
             }
         }
     }
-}
 
-/// As [`Engine::depthwise`](super::Engine::depthwise).
-pub(super) fn depthwise(row: &[i16], offsets: &[u32], panel: &[[i8; 2 * PANEL]], sums: &mut Sums) {
-    *sums = [0; PANEL];
-    for (taps, weights) in offsets.as_chunks::<2>().0.iter().zip(panel) {
-        let [first, second] = taps.map(|tap| &row[tap as usize..][..PANEL]);
-        let (pairs, _) = weights.as_chunks::<2>();
-        for (channel, (sum, &[w0, w1])) in sums.iter_mut().zip(pairs).enumerate() {
-            let product = |x: i16, w: i8| i32::from(x) * i32::from(w);
-            *sum = sum.wrapping_add(product(first[channel], w0) + product(second[channel], w1));
-        }
+    #[inline]
+    fn larger(self, a: [i32; PANEL], b: [i32; PANEL]) -> [i32; PANEL] {
+        core::array::from_fn(|channel| a[channel].max(b[channel]))
+    }
+
+    #[inline]
+    fn larger_float(self, a: [f32; PANEL], b: [f32; PANEL]) -> [f32; PANEL] {
+        core::array::from_fn(|channel| if a[channel] < b[channel] { b[channel] } else { a[channel] })
+    }
+
+    #[inline]
+    fn ints(self, values: [i32; PANEL]) -> [i32; PANEL] {
+        values
+    }
+
+    #[inline]
+    fn floats(self, values: [f32; PANEL]) -> [f32; PANEL] {
+        values
+    }
+
+    #[inline]
+    fn int_array(self, values: [i32; PANEL]) -> [i32; PANEL] {
+        values
+    }
+
+    #[inline]
+    fn float_array(self, values: [f32; PANEL]) -> [f32; PANEL] {
+        values
     }
 }
 
-/// As [`Engine::float_tile`](super::Engine::float_tile), with sums in the order of the taps: the same bits on every machine.
-pub(super) fn float_tile<const ROWS: usize>(
-    rows: [&[f32]; ROWS],
-    offsets: &[u32],
-    panel: &[FloatSums],
-    sums: &mut [FloatSums; ROWS],
-) {
-    for (row, sums) in rows.into_iter().zip(sums) {
-        *sums = [0.0; PANEL];
-        for (&offset, weights) in offsets.iter().zip(panel) {
-            let x = row[offset as usize];
-            for (sum, w) in sums.iter_mut().zip(weights) {
-                *sum += x * w;
-            }
+/// Not inlined: between other loops the compiler does not vectorize these.
+#[inline(never)]
+fn tile(row: &[i16], offsets: &[u32], panel: &[Pairs]) -> [i32; PANEL] {
+    let mut sums = [0i32; PANEL];
+    for (&offset, weights) in offsets.iter().zip(panel) {
+        let pair = &row[offset as usize..][..2];
+        let (first, second) = (i32::from(pair[0]), i32::from(pair[1]));
+        let weights = joined(weights);
+        for (sum, weights) in sums.iter_mut().zip(weights) {
+            *sum = sum.wrapping_add(first * i32::from(weights << 8 >> 8));
+        }
+        for (sum, weights) in sums.iter_mut().zip(weights) {
+            *sum = sum.wrapping_add(second * i32::from(weights >> 8));
         }
     }
+    sums
+}
+
+/// As [`tile`], with elements of each channel.
+#[inline(never)]
+fn depthwise(row: &[i16], offsets: &[u32], panel: &[Pairs]) -> [i32; PANEL] {
+    let mut sums = [0i32; PANEL];
+    for (&[first, second], weights) in offsets.as_chunks::<2>().0.iter().zip(panel) {
+        let [first, second] = [&row[first as usize..][..PANEL], &row[second as usize..][..PANEL]];
+        let weights = joined(weights);
+        for ((sum, &x), weights) in sums.iter_mut().zip(first).zip(weights) {
+            *sum = sum.wrapping_add(i32::from(x) * i32::from(weights << 8 >> 8));
+        }
+        for ((sum, &x), weights) in sums.iter_mut().zip(second).zip(weights) {
+            *sum = sum.wrapping_add(i32::from(x) * i32::from(weights >> 8));
+        }
+    }
+    sums
+}
+
+/// The weights of a panel's pairs, each pair one integer: shifts take it apart again, as vectors can.
+#[inline(always)]
+fn joined(weights: &Pairs) -> [i16; PANEL] {
+    let mut joined = [0; PANEL];
+    for channel in 0..PANEL {
+        joined[channel] = i16::from_le_bytes([weights[2 * channel] as u8, weights[2 * channel + 1] as u8]);
+    }
+    joined
 }
 
 /// Products of an `i16` and an `i8` whose sum always fits 32 bits: each is at most 2^22 in magnitude.

@@ -4,10 +4,10 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use crate::fixed_point::{QuantizedMultiplier, round_half_away};
-use crate::kernels::Engine;
 use crate::kernels::pack::{PANEL, exact_pairs};
-use crate::kernels::product::Sums;
 use crate::kernels::scale::{Rule, Scaling};
+use crate::kernels::vectors::Vectors;
+use crate::ops::activation::clamp;
 use crate::ops::integer::OutputRange;
 
 /// A layer of integers, as its operator has it.
@@ -56,59 +56,98 @@ pub(crate) enum ChannelFactors<'l> {
 #[derive(Debug)]
 pub(crate) enum Ending {
     /// They stay in 32 bits: either they fit, or they wrap as they should.
-    Narrow(Scaling),
+    Narrow {
+        scaling: Scaling,
+        /// Whether the largest sum gives the largest output.
+        is_monotonic: bool,
+    },
     /// Blocks of pairs are summed in 32 bits, and the blocks in 64.
-    Wide { block: usize, bias: Vec<i64>, requantization: WideRequantization, range: OutputRange },
+    Wide(WideEnding),
+}
+
+/// What happens to 64-bit sums.
+#[derive(Debug)]
+pub(crate) struct WideEnding {
+    /// Pairs whose sum fits 32 bits.
+    block: usize,
+    bias: Vec<i64>,
+    requantization: WideRequantization,
+    range: OutputRange,
 }
 
 #[derive(Debug)]
-pub(crate) enum WideRequantization {
+enum WideRequantization {
     Fixed(Vec<QuantizedMultiplier>),
     HalfAway(Vec<f64>),
 }
 
 impl Ending {
     pub(crate) fn new(matrix: &Matrix<'_>) -> Self {
-        matrix.narrow().map_or_else(|| matrix.wide(), Self::Narrow)
+        matrix.narrow().unwrap_or_else(|| Self::Wide(matrix.wide()))
     }
 
-    /// The outputs of `N` rows and the channels of a panel. `sum` gives the sums over a range of pairs.
+    /// Whether the largest sum of a channel always gives its largest output.
     #[inline]
-    pub(crate) fn outputs<const N: usize>(
-        &self,
-        engine: Engine,
-        panel: usize,
-        pairs: usize,
-        outputs: &mut [Sums; N],
-        mut sum: impl FnMut(Range<usize>, &mut [Sums; N]),
-    ) {
+    pub(crate) fn is_monotonic(&self) -> bool {
+        matches!(self, Self::Narrow { is_monotonic: true, .. })
+    }
+
+    /// Keeps the outputs within further bounds.
+    pub(crate) fn bound(&mut self, bounds: (i32, i32)) {
         match self {
-            Self::Narrow(scaling) => {
-                sum(0..pairs, outputs);
-                engine.scale(outputs, scaling, panel);
-            }
-            Self::Wide { block, .. } => {
-                let mut wide = [[0i64; PANEL]; N];
-                for start in (0..pairs).step_by(*block) {
-                    sum(start..pairs.min(start + block), outputs);
-                    for (wide, &sum) in wide.as_flattened_mut().iter_mut().zip(outputs.as_flattened()) {
-                        *wide += i64::from(sum);
-                    }
-                }
-                for (outputs, wide) in outputs.iter_mut().zip(&wide) {
-                    for (lane, (output, &sum)) in outputs.iter_mut().zip(wide).enumerate() {
-                        *output = self.wide(panel * PANEL + lane, sum);
-                    }
-                }
+            Self::Narrow { scaling, .. } => scaling.bound(bounds),
+            Self::Wide(WideEnding { range, .. }) => {
+                (range.min, range.max) = (clamp(range.min, bounds), clamp(range.max, bounds));
             }
         }
     }
 
-    /// A channel's output for its 64-bit sum.
-    fn wide(&self, channel: usize, sum: i64) -> i32 {
-        let Self::Wide { bias, requantization, range, .. } = self else { return 0 };
-        let sum = sum.wrapping_add(bias.get(channel).copied().unwrap_or_default());
-        let value = match requantization {
+    /// The sums of `N` rows and the channels of a panel, from those over a range of pairs; the outputs where the sums need
+    /// 64 bits.
+    #[inline(always)]
+    pub(crate) fn sums<V: Vectors, const N: usize>(
+        &self,
+        vectors: V,
+        panel: usize,
+        pairs: usize,
+        sum: impl Fn(Range<usize>) -> [V::Ints; N],
+    ) -> [V::Ints; N] {
+        let Self::Wide(ending) = self else { return sum(0..pairs) };
+        let mut wide = [[0i64; PANEL]; N];
+        for start in (0..pairs).step_by(ending.block) {
+            let sums = sum(start..pairs.min(start + ending.block));
+            for (wide, &sums) in wide.iter_mut().zip(&sums) {
+                for (wide, sum) in wide.iter_mut().zip(vectors.int_array(sums)) {
+                    *wide += i64::from(sum);
+                }
+            }
+        }
+        let mut outputs = [vectors.ints([0; PANEL]); N];
+        for (outputs, wide) in outputs.iter_mut().zip(&wide) {
+            *outputs = vectors.ints(ending.outputs(panel, wide));
+        }
+        outputs
+    }
+
+    /// Replaces what [`sums`](Self::sums) gave by the outputs.
+    #[inline(always)]
+    pub(crate) fn finish<V: Vectors>(&self, vectors: V, panel: usize, sums: &mut [V::Ints]) {
+        if let Self::Narrow { scaling, .. } = self {
+            vectors.scale(sums, scaling, panel);
+        }
+    }
+}
+
+impl WideEnding {
+    /// The outputs of a panel's channels for their 64-bit sums.
+    fn outputs(&self, panel: usize, sums: &[i64; PANEL]) -> [i32; PANEL] {
+        core::array::from_fn(|lane| self.output(panel * PANEL + lane, sums[lane]))
+    }
+
+    /// A channel's output; anything for channels that fill a panel up.
+    fn output(&self, channel: usize, sum: i64) -> i32 {
+        let sum = sum.wrapping_add(self.bias.get(channel).copied().unwrap_or_default());
+        let value = match &self.requantization {
             WideRequantization::Fixed(multipliers) => {
                 multipliers.get(channel).map_or(0, |multiplier| multiplier.apply_wide(sum))
             }
@@ -117,27 +156,31 @@ impl Ending {
                 value.clamp(i32::MIN.into(), i32::MAX.into()) as i32
             }
         };
-        range.output::<i32>(value)
+        self.range.output::<i32>(value)
     }
 }
 
 impl Matrix<'_> {
     /// The ending in 32 bits, if no sum leaves them, or if they wrap.
-    fn narrow(&self) -> Option<Scaling> {
-        let bias = match self.bias {
-            Bias::Narrow(bias) => bias.to_vec(),
-            Bias::Wide(bias) => self.narrow_bias(bias)?,
+    fn narrow(&self) -> Option<Ending> {
+        let (bias, fits) = match self.bias {
+            Bias::Narrow(bias) => {
+                (bias.to_vec(), self.narrow_bias(bias.iter().map(|&bias| bias.into())).is_some())
+            }
+            Bias::Wide(bias) => (self.narrow_bias(bias.iter().copied())?, true),
         };
         let rule = match (self.factors, self.bias) {
             (ChannelFactors::Fixed(multipliers), Bias::Narrow(_)) => Rule::fixed(multipliers),
             (ChannelFactors::Fixed(multipliers), Bias::Wide(_)) => Rule::half_up(multipliers)?,
             (ChannelFactors::HalfAway(factors), _) => Rule::half_away(factors),
         };
-        Some(Scaling::new(rule, &bias, self.channels, self.range))
+        // Sums that do not wrap grow with their products, and so does what the rule makes of them.
+        let is_monotonic = fits && rule.is_monotonic();
+        Some(Ending::Narrow { scaling: Scaling::new(rule, &bias, self.channels, self.range), is_monotonic })
     }
 
     /// The ending in 64 bits.
-    fn wide(&self) -> Ending {
+    fn wide(&self) -> WideEnding {
         let requantization = match self.factors {
             ChannelFactors::Fixed(multipliers) => WideRequantization::Fixed(multipliers.to_vec()),
             ChannelFactors::HalfAway(factors) => WideRequantization::HalfAway(factors.to_vec()),
@@ -147,15 +190,12 @@ impl Matrix<'_> {
             Bias::Wide(bias) => bias.to_vec(),
         };
         let block = exact_pairs(self.weights, self.depth, self.bound);
-        Ending::Wide { block, bias, requantization, range: self.range }
+        WideEnding { block, bias, requantization, range: self.range }
     }
 
     /// The biases in 32 bits, if no channel's sum and bias can leave them, whatever the row.
-    fn narrow_bias(&self, bias: &[i64]) -> Option<Vec<i32>> {
-        let rows = self
-            .weights
-            .chunks_exact(self.depth.max(1))
-            .zip(bias.iter().copied().chain(core::iter::repeat(0)));
+    fn narrow_bias(&self, bias: impl Iterator<Item = i64>) -> Option<Vec<i32>> {
+        let rows = self.weights.chunks_exact(self.depth.max(1)).zip(bias.chain(core::iter::repeat(0)));
         rows.map(|(row, bias)| {
             let sum = row.iter().map(|w| i64::from(w.unsigned_abs())).sum::<i64>() * self.bound;
             let reach = sum.checked_add(bias.checked_abs()?)?;

@@ -6,6 +6,9 @@ use alloc::vec::Vec;
 /// Channels of a panel: two vectors of eight 32-bit sums.
 pub(crate) const PANEL: usize = 16;
 
+/// The weights of a panel's channels for a pair of taps: `[channel, element of the pair]`.
+pub(crate) type Pairs = [i8; 2 * PANEL];
+
 /// A matrix of weights, `[channels, runs, run]`, in the order `[panel, pair, channel of the panel, element of the pair]`;
 /// channels and runs are filled up with zeros.
 #[derive(Debug, Clone)]
@@ -32,10 +35,11 @@ impl PackedWeights {
         Self { channels, pairs, data }
     }
 
-    /// The panels in order; each holds `[pairs, PANEL, 2]` weights.
-    pub(crate) fn panels(&self) -> impl Iterator<Item = &[[i8; 2 * PANEL]]> {
-        let (chunks, _) = self.data.as_chunks();
-        chunks.chunks_exact(self.pairs.max(1))
+    /// The weights of a panel, pair after pair.
+    #[inline]
+    pub(crate) fn panel(&self, index: usize) -> &[Pairs] {
+        let (pairs, _) = self.data.as_chunks();
+        &pairs[index * self.pairs..][..self.pairs]
     }
 
     /// Bytes that the packed weights take.
@@ -72,8 +76,8 @@ mod tests {
     fn weights_lie_pair_by_pair_in_panels_of_channels() {
         let weights: Vec<i8> = (0..17 * 3).map(|index| index as i8).collect();
         let packed = PackedWeights::new(&weights, 17, 3, 3);
-        let panels: Vec<_> = packed.panels().collect();
-        assert_eq!((panels.len(), panels[0].len(), packed.bytes()), (2, 2, 2 * 2 * 32));
+        let panels = [packed.panel(0), packed.panel(1)];
+        assert_eq!((panels[0].len(), packed.bytes()), (2, 2 * 2 * 32));
         // Channel 1: 3, 4 and 5, then nothing. Channel 16 is the first of the second panel.
         assert_eq!([panels[0][0][2], panels[0][0][3], panels[0][1][2], panels[0][1][3]], [3, 4, 5, 0]);
         assert_eq!([panels[1][0][0], panels[1][0][1], panels[1][1][0], panels[1][1][2]], [48, 49, 50, 0]);

@@ -3,20 +3,17 @@
 use crate::kernels::Engine;
 use crate::kernels::matrix::{Ending, Matrix};
 use crate::kernels::pack::{PANEL, PackedWeights};
+use crate::kernels::sweep::{Panels, Tiles};
 use crate::kernels::taps::Taps;
+use crate::kernels::vectors::Vectors;
 use crate::ops::integer::Integer;
-
-/// The sums of a panel's channels.
-pub(crate) type Sums = [i32; PANEL];
-
-/// Rows that are multiplied together: with two vectors of sums each they leave room for weights in sixteen registers.
-pub(crate) const ROWS: usize = 4;
 
 /// A layer's weights, packed, and the way of its sums to outputs.
 #[derive(Debug)]
 pub(crate) struct Product {
     engine: Engine,
-    taps: Taps,
+    /// The pairs of a row; one that fills an odd run up has a second element without effect.
+    pairs: Taps<2>,
     weights: PackedWeights,
     ending: Ending,
 }
@@ -28,47 +25,73 @@ impl Product {
         let pairs = runs.iter().flat_map(|&start| (start..start + run).step_by(2));
         Some(Self {
             engine,
-            taps: Taps::new(pairs, 2)?,
+            pairs: Taps::new(pairs)?,
             weights: PackedWeights::new(matrix.weights, matrix.channels, matrix.depth, run),
             ending: Ending::new(matrix),
         })
     }
+}
 
-    /// Bytes that the packed weights take.
-    pub(crate) fn packed_bytes(&self) -> usize {
+impl Panels for Product {
+    type Cell = i16;
+    type Lanes<V: Vectors> = V::Ints;
+    const STEP: usize = 0;
+
+    fn engine(&self) -> Engine {
+        self.engine
+    }
+    fn channels(&self) -> usize {
+        self.weights.channels
+    }
+    fn packed_bytes(&self) -> usize {
         self.weights.bytes()
     }
-
-    /// Elements of the image, from where a row begins, that are read; those of odd runs include one that has no effect.
-    pub(crate) fn span(&self) -> usize {
-        self.taps.span()
+    fn span(&self) -> usize {
+        self.pairs.span()
     }
-
-    /// The outputs of the rows that begin at the given places of an image; those of row `i` start at
-    /// `outputs[i * stride]`.
-    #[inline]
-    pub(crate) fn run<T: Integer, const N: usize>(
+    fn bound(&mut self, (min, max): (f64, f64)) {
+        self.ending.bound((min as i32, max as i32));
+    }
+    #[inline(always)]
+    fn is_monotonic(&self) -> bool {
+        self.ending.is_monotonic()
+    }
+    #[inline(always)]
+    fn sums<V: Vectors, const N: usize>(
         &self,
+        vectors: V,
+        panel: usize,
         image: &[i16],
         begins: [usize; N],
-        outputs: &mut [T],
-        stride: usize,
-    ) {
-        const { assert!(N <= ROWS) }
-        let rows = self.taps.rows(image, begins);
-        for (panel, weights) in self.weights.panels().enumerate() {
-            let mut values = [[0; PANEL]; N];
-            self.ending.outputs(self.engine, panel, weights.len(), &mut values, |block, sums| {
-                self.engine.tile(rows, &self.taps, block.clone(), &weights[block], sums);
-            });
-            let start = panel * PANEL;
-            let width = (self.weights.channels - start).min(PANEL);
-            for (row, values) in values.iter().enumerate() {
-                for (y, &value) in outputs[row * stride + start..][..width].iter_mut().zip(values) {
-                    *y = T::truncating_from(value);
-                }
-            }
-        }
+    ) -> [V::Ints; N] {
+        let (rows, weights) = (self.pairs.rows(image, begins), self.weights.panel(panel));
+        self.ending.sums(vectors, panel, weights.len(), |block| {
+            vectors.tile(rows, self.pairs.block(block.clone()), &weights[block])
+        })
+    }
+    #[inline(always)]
+    fn finish<V: Vectors>(&self, vectors: V, panel: usize, sums: &mut [V::Ints]) {
+        self.ending.finish(vectors, panel, sums);
+    }
+    #[inline(always)]
+    fn lowest<V: Vectors>(vectors: V) -> V::Ints {
+        vectors.ints([i32::MIN; PANEL])
+    }
+    #[inline(always)]
+    fn larger<V: Vectors>(vectors: V, a: V::Ints, b: V::Ints) -> V::Ints {
+        vectors.larger(a, b)
+    }
+}
+
+impl<T: Integer> Tiles<T> for Product {
+    /// At most 16 bits: a difference of 8-bit integers, or a 16-bit one less 0.
+    #[inline(always)]
+    fn cell(element: T, zero_point: i32) -> i16 {
+        (element.into() - zero_point) as i16
+    }
+    #[inline(always)]
+    fn array<V: Vectors>(vectors: V, outputs: V::Ints) -> [T; PANEL] {
+        vectors.int_array(outputs).map(T::truncating_from)
     }
 }
 
@@ -83,6 +106,7 @@ mod tests {
     use crate::fixed_point::{QuantizedMultiplier, round_half_away};
     use crate::kernels::Kernels;
     use crate::kernels::matrix::{Bias, ChannelFactors};
+    use crate::kernels::sweep::tests::outputs;
     use crate::ops::integer::{Accumulator, OutputRange};
 
     /// A layer's data and rows for it.
@@ -108,17 +132,8 @@ mod tests {
             // Rows lie one after the other, and the last one has an element behind it.
             let product = Product::new(engine, matrix, &[0], self.depth).unwrap();
             let image = [&self.rows[..], &[0x5555]].concat();
-            let begins: Vec<usize> = (0..self.rows.len()).step_by(self.depth).collect();
-            let mut outputs = vec![0; begins.len() * self.channels];
-            for (begins, outputs) in begins.chunks(ROWS).zip(outputs.chunks_mut(ROWS * self.channels)) {
-                match *begins {
-                    [a, b, c, d] => product.run(&image, [a, b, c, d], outputs, self.channels),
-                    [a, b, c] => product.run(&image, [a, b, c], outputs, self.channels),
-                    [a, b] => product.run(&image, [a, b], outputs, self.channels),
-                    _ => product.run(&image, [begins[0]], outputs, self.channels),
-                }
-            }
-            outputs
+            let rows = self.rows.len() / self.depth;
+            outputs(product, &image, (rows, self.depth), self.channels)
         }
 
         /// Sum by sum, as the definition has it.

@@ -4,14 +4,14 @@ use alloc::vec::Vec;
 
 use crate::fixed_point::{QuantizedMultiplier, round_half_away};
 use crate::kernels::pack::PANEL;
-use crate::kernels::product::Sums;
+use crate::ops::activation::clamp;
 use crate::ops::integer::OutputRange;
 
 /// How sums become outputs, laid out for panels of channels.
 #[derive(Debug, Clone)]
 pub(crate) struct Scaling {
     /// Added to the sums; wraps.
-    pub(crate) bias: Vec<Sums>,
+    pub(crate) bias: Vec<[i32; PANEL]>,
     pub(crate) rule: Rule,
     /// Bounds of the result before the zero point is added.
     pub(crate) min: i32,
@@ -35,9 +35,9 @@ pub(crate) enum Rule {
 /// The multipliers of a panel's channels.
 #[derive(Debug, Clone)]
 pub(crate) struct FixedPanel {
-    pub(crate) multiplier: Sums,
-    pub(crate) left: Sums,
-    pub(crate) right: Sums,
+    pub(crate) multiplier: [i32; PANEL],
+    pub(crate) left: [i32; PANEL],
+    pub(crate) right: [i32; PANEL],
 }
 
 impl Rule {
@@ -68,10 +68,29 @@ impl Rule {
         Some(Self::HalfUp(multipliers.chunks(PANEL).map(|panel| lanes(panel, real)).collect()))
     }
 
+    /// Whether a larger sum never gives a smaller output.
+    ///
+    /// Factors are not negative. The product, in fixed point or rounded to double precision, then grows with the sum, and
+    /// so do its shift to the right and each kind of rounding to an integer; only a shift to the left can leave the 32 bits.
+    pub(crate) fn is_monotonic(&self) -> bool {
+        match self {
+            Self::Fixed(panels) => panels.iter().all(|panel| panel.left == [0; PANEL]),
+            Self::HalfUp(_) | Self::HalfAway(_) => true,
+        }
+    }
+
     /// Factors in double precision.
     pub(crate) fn half_away(factors: &[f64]) -> Self {
         Self::HalfAway(factors.chunks(PANEL).map(|panel| lanes(panel, |&factor| factor)).collect())
     }
+}
+
+/// `value` rounded half up; it fits 32 bits.
+#[inline]
+fn half_up(value: f64) -> i32 {
+    let value = value + 0.5;
+    let whole = value as i32;
+    whole - i32::from(f64::from(whole) > value)
 }
 
 /// The values of a panel's channels, and defaults where the panel is not full.
@@ -96,22 +115,38 @@ impl Scaling {
         }
     }
 
+    /// Keeps the outputs within further bounds.
+    pub(crate) fn bound(&mut self, (min, max): (i32, i32)) {
+        let bounds = (min.saturating_sub(self.zero_point), max.saturating_sub(self.zero_point));
+        (self.min, self.max) = (clamp(self.min, bounds), clamp(self.max, bounds));
+    }
+
     /// The outputs for a panel's sums, as 32-bit integers within the output's range.
-    pub(crate) fn apply(&self, sums: &Sums, panel: usize) -> Sums {
-        core::array::from_fn(|channel| {
-            let sum = sums[channel].wrapping_add(self.bias[panel][channel]);
-            let value = match &self.rule {
-                Rule::Fixed(panels) => {
-                    let FixedPanel { multiplier, left, right } = &panels[panel];
+    pub(crate) fn apply(&self, sums: &[i32; PANEL], panel: usize) -> [i32; PANEL] {
+        let mut values = [0; PANEL];
+        for ((value, sum), bias) in values.iter_mut().zip(sums).zip(&self.bias[panel]) {
+            *value = sum.wrapping_add(*bias);
+        }
+        match &self.rule {
+            Rule::Fixed(panels) => {
+                let FixedPanel { multiplier, left, right } = &panels[panel];
+                for (channel, value) in values.iter_mut().enumerate() {
                     let shift = left[channel] - right[channel];
-                    QuantizedMultiplier { multiplier: multiplier[channel], shift }.apply(sum)
+                    *value = QuantizedMultiplier { multiplier: multiplier[channel], shift }.apply(*value);
                 }
-                Rule::HalfUp(factors) => libm::floor(f64::from(sum) * factors[panel][channel] + 0.5) as i32,
-                Rule::HalfAway(factors) => round_half_away(f64::from(sum) * factors[panel][channel])
-                    .clamp(i32::MIN.into(), i32::MAX.into())
-                    as i32,
-            };
-            value.clamp(self.min, self.max) + self.zero_point
-        })
+            }
+            Rule::HalfUp(factors) => {
+                for (value, factor) in values.iter_mut().zip(&factors[panel]) {
+                    *value = half_up(f64::from(*value) * factor);
+                }
+            }
+            Rule::HalfAway(factors) => {
+                for (value, factor) in values.iter_mut().zip(&factors[panel]) {
+                    let real = round_half_away(f64::from(*value) * factor);
+                    *value = real.clamp(i32::MIN.into(), i32::MAX.into()) as i32;
+                }
+            }
+        }
+        values.map(|value| value.clamp(self.min, self.max) + self.zero_point)
     }
 }

@@ -4,10 +4,10 @@ mod elementwise;
 
 use core::arch::x86_64::*;
 
-use crate::kernels::float::FloatSums;
-use crate::kernels::pack::PANEL;
-use crate::kernels::product::Sums;
+use crate::kernels::pack::{PANEL, Pairs};
 use crate::kernels::scale::{FixedPanel, Rule, Scaling};
+use crate::kernels::taps::Block;
+use crate::kernels::vectors::{Task, Vectors};
 
 cpufeatures::new!(detection, "avx2", "fma");
 
@@ -21,230 +21,249 @@ impl Avx2 {
         detection::get().then_some(Self(()))
     }
 
-    /// As [`Engine::tile`](super::Engine::tile); no offset and its pair reaches beyond `span`.
-    #[inline]
-    pub(super) fn tile<const ROWS: usize>(
-        self,
-        rows: [&[i16]; ROWS],
-        (offsets, span): (&[u32], usize),
-        panel: &[[i8; 2 * PANEL]],
-        sums: &mut [Sums; ROWS],
-    ) {
-        // SAFETY: `self` proves that the machine has AVX2.
-        unsafe { tile(rows, (offsets, span), panel, sums) }
-    }
-
-    /// As [`Engine::depthwise`](super::Engine::depthwise).
-    #[inline]
-    pub(super) fn depthwise(self, row: &[i16], offsets: &[u32], panel: &[[i8; 2 * PANEL]], sums: &mut Sums) {
-        // SAFETY: `self` proves that the machine has AVX2.
-        unsafe { depthwise(row, offsets, panel, sums) }
-    }
-
-    /// As [`Engine::float_tile`](super::Engine::float_tile); no offset reaches `span`.
-    #[inline]
-    pub(super) fn float_tile<const ROWS: usize>(
-        self,
-        rows: [&[f32]; ROWS],
-        (offsets, span): (&[u32], usize),
-        panel: &[FloatSums],
-        sums: &mut [FloatSums; ROWS],
-    ) {
+    /// Runs the task with AVX2: what it inlines is compiled for it.
+    pub(super) fn run<T: Task>(self, task: T) -> T::Output {
+        #[target_feature(enable = "avx2,fma")]
+        fn run<T: Task>(task: T, avx2: Avx2) -> T::Output {
+            task.run(avx2)
+        }
         // SAFETY: `self` proves that the machine has AVX2 and fused multiply-add.
-        unsafe { float_tile(rows, (offsets, span), panel, sums) }
-    }
-
-    /// As [`Engine::scale`](super::Engine::scale).
-    #[inline]
-    pub(super) fn scale(self, sums: &mut [Sums], scaling: &Scaling, panel: usize) {
-        // SAFETY: `self` proves that the machine has AVX2.
-        unsafe { scale(sums, scaling, panel) }
+        unsafe { run(task, self) }
     }
 }
 
+/// Eight low and eight high lanes.
+type Ints = [__m256i; 2];
+type Floats = [__m256; 2];
+
+/// Methods that are functions for AVX2 and fused multiply-add.
+macro_rules! methods {
+    ($(fn $name:ident $(<$(const $parameter:ident),*>)?($($argument:ident: $type:ty),* $(,)?) -> $result:ty;)*) => {$(
+        #[inline(always)]
+        fn $name $(<$(const $parameter: usize),*>)?(self, $($argument: $type),*) -> $result {
+            // SAFETY: `self` proves that the machine has AVX2 and fused multiply-add.
+            unsafe { $name($($argument),*) }
+        }
+    )*};
+}
+
+impl Vectors for Avx2 {
+    type Ints = Ints;
+    type Floats = Floats;
+
+    methods! {
+        fn tile<const N>(rows: [&[i16]; N], pairs: Block<'_, 2>, panel: &[Pairs]) -> [Ints; N];
+        fn depthwise<const N>(rows: [&[i16]; N], taps: Block<'_, PANEL>, panel: &[Pairs]) -> [Ints; N];
+        fn float_tile<const N, const WIDTH>(
+            rows: [&[f32]; N],
+            taps: Block<'_, WIDTH>,
+            panel: &[[f32; PANEL]],
+        ) -> [Floats; N];
+        fn scale(sums: &mut [Ints], scaling: &Scaling, panel: usize) -> ();
+        fn add_and_clamp(sums: &mut [Floats], bias: &[f32; PANEL], bounds: (f32, f32)) -> ();
+        fn larger(a: Ints, b: Ints) -> Ints;
+        fn larger_float(a: Floats, b: Floats) -> Floats;
+        fn ints(values: [i32; PANEL]) -> Ints;
+        fn floats(values: [f32; PANEL]) -> Floats;
+        fn int_array(values: Ints) -> [i32; PANEL];
+        fn float_array(values: Floats) -> [f32; PANEL];
+    }
+}
+
+#[inline]
 #[target_feature(enable = "avx2")]
-fn tile<const ROWS: usize>(
-    rows: [&[i16]; ROWS],
-    (offsets, span): (&[u32], usize),
-    panel: &[[i8; 2 * PANEL]],
-    sums: &mut [Sums; ROWS],
-) {
-    let mut low = [_mm256_setzero_si256(); ROWS];
-    let mut high = [_mm256_setzero_si256(); ROWS];
-    let rows = rows.map(|row| &row[..span]);
-    for (&offset, weights) in offsets.iter().zip(panel) {
+fn tile<const N: usize>(rows: [&[i16]; N], pairs: Block<'_, 2>, panel: &[Pairs]) -> [Ints; N] {
+    let mut sums = [[_mm256_setzero_si256(); 2]; N];
+    rows.iter().for_each(|row| assert!(row.len() >= pairs.span()));
+    for (&offset, weights) in pairs.offsets().iter().zip(panel) {
         let offset = offset as usize;
-        debug_assert!(offset + 2 <= span);
-        let (w_low, w_high) = widen(weights);
-        for row in 0..ROWS {
-            // SAFETY: the taps' span covers each of their pairs, and a row has as many elements as the span; the read needs
-            // no alignment.
+        debug_assert!(offset + 2 <= pairs.span());
+        let [w_low, w_high] = widen(weights);
+        for row in 0..N {
+            // SAFETY: a block's pair ends within its span, and a row has as many elements as the span; the read needs no
+            // alignment.
             let pair = unsafe { rows[row].as_ptr().add(offset).cast::<i32>().read_unaligned() };
             let x = _mm256_set1_epi32(pair);
-            low[row] = _mm256_add_epi32(low[row], _mm256_madd_epi16(x, w_low));
-            high[row] = _mm256_add_epi32(high[row], _mm256_madd_epi16(x, w_high));
+            let [low, high] = sums[row];
+            sums[row] = [
+                _mm256_add_epi32(low, _mm256_madd_epi16(x, w_low)),
+                _mm256_add_epi32(high, _mm256_madd_epi16(x, w_high)),
+            ];
         }
     }
-    for row in 0..ROWS {
-        store(&mut sums[row], [low[row], high[row]]);
-    }
+    sums
 }
 
-#[target_feature(enable = "avx2")]
-fn depthwise(row: &[i16], offsets: &[u32], panel: &[[i8; 2 * PANEL]], sums: &mut Sums) {
-    let mut totals = [_mm256_setzero_si256(); 2];
-    for (taps, weights) in offsets.as_chunks::<2>().0.iter().zip(panel) {
-        let [first, second] = taps.map(|tap| load_taps(&row[tap as usize..]));
-        let (w_low, w_high) = widen(weights);
-        let x_low = _mm256_unpacklo_epi16(first, second);
-        let x_high = _mm256_unpackhi_epi16(first, second);
-        totals[0] = _mm256_add_epi32(totals[0], _mm256_madd_epi16(x_low, w_low));
-        totals[1] = _mm256_add_epi32(totals[1], _mm256_madd_epi16(x_high, w_high));
-    }
-    store(sums, totals);
-}
-
-/// A tap of sixteen channels, in the order 0..4, 8..12, 4..8, 12..16: interleaving two of them works on halves.
+/// Interleaving two taps works on halves of vectors: one sum is of the channels 0..4 and 8..12, the other of the rest.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn load_taps(taps: &[i16]) -> __m256i {
-    let taps = &taps[..PANEL];
-    // SAFETY: sixteen elements are read; the load needs no alignment.
-    let taps = unsafe { _mm256_loadu_si256(taps.as_ptr().cast()) };
-    _mm256_permute4x64_epi64::<0b11_01_10_00>(taps)
+fn depthwise<const N: usize>(rows: [&[i16]; N], taps: Block<'_, PANEL>, panel: &[Pairs]) -> [Ints; N] {
+    let mut sums = [[_mm256_setzero_si256(); 2]; N];
+    rows.iter().for_each(|row| assert!(row.len() >= taps.span()));
+    let (pairs, _) = taps.offsets().as_chunks::<2>();
+    for (&[first, second], weights) in pairs.iter().zip(panel) {
+        let (first, second) = (first as usize, second as usize);
+        debug_assert!(first.max(second) + PANEL <= taps.span());
+        let [w_even, w_odd] = exchange_halves(widen(weights));
+        for row in 0..N {
+            let start = rows[row].as_ptr();
+            // SAFETY: the sixteen elements at each tap of a block end within its span, and a row has as many elements as
+            // the span; the loads need no alignment.
+            let (first, second) = unsafe {
+                (_mm256_loadu_si256(start.add(first).cast()), _mm256_loadu_si256(start.add(second).cast()))
+            };
+            let [even, odd] = sums[row];
+            let x_even = _mm256_unpacklo_epi16(first, second);
+            let x_odd = _mm256_unpackhi_epi16(first, second);
+            sums[row] = [
+                _mm256_add_epi32(even, _mm256_madd_epi16(x_even, w_even)),
+                _mm256_add_epi32(odd, _mm256_madd_epi16(x_odd, w_odd)),
+            ];
+        }
+    }
+    for sums in &mut sums {
+        *sums = exchange_halves(*sums);
+    }
+    sums
 }
 
+/// The upper half of the first vector for the lower half of the second one.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn exchange_halves([first, second]: Ints) -> Ints {
+    [_mm256_permute2x128_si256::<0x20>(first, second), _mm256_permute2x128_si256::<0x31>(first, second)]
+}
+
+#[inline]
 #[target_feature(enable = "avx2,fma")]
-fn float_tile<const ROWS: usize>(
-    rows: [&[f32]; ROWS],
-    (offsets, span): (&[u32], usize),
-    panel: &[FloatSums],
-    sums: &mut [FloatSums; ROWS],
-) {
-    let mut low = [_mm256_setzero_ps(); ROWS];
-    let mut high = [_mm256_setzero_ps(); ROWS];
-    let rows = rows.map(|row| &row[..span]);
-    for (&offset, weights) in offsets.iter().zip(panel) {
+fn float_tile<const N: usize, const WIDTH: usize>(
+    rows: [&[f32]; N],
+    taps: Block<'_, WIDTH>,
+    panel: &[[f32; PANEL]],
+) -> [Floats; N] {
+    const { assert!(WIDTH == 1 || WIDTH == PANEL) }
+    let mut sums = [[_mm256_setzero_ps(); 2]; N];
+    rows.iter().for_each(|row| assert!(row.len() >= taps.span()));
+    for (&offset, weights) in taps.offsets().iter().zip(panel) {
         let offset = offset as usize;
-        debug_assert!(offset < span);
-        let (halves, _) = weights.as_chunks();
-        let (w_low, w_high) = (load_f32(&halves[0]), load_f32(&halves[1]));
-        for row in 0..ROWS {
-            // SAFETY: the taps' span covers each of them, and a row has as many elements as the span.
-            let x = _mm256_set1_ps(unsafe { *rows[row].get_unchecked(offset) });
-            low[row] = _mm256_fmadd_ps(x, w_low, low[row]);
-            high[row] = _mm256_fmadd_ps(x, w_high, high[row]);
+        debug_assert!(offset + WIDTH <= taps.span());
+        let [w_low, w_high] = floats(*weights);
+        for row in 0..N {
+            // SAFETY: the `WIDTH` elements at each tap of a block end within its span, and a row has as many elements as
+            // the span; the loads need no alignment.
+            let [x_low, x_high] = unsafe {
+                let start = rows[row].as_ptr().add(offset);
+                match WIDTH {
+                    1 => [_mm256_set1_ps(*start); 2],
+                    _ => [_mm256_loadu_ps(start), _mm256_loadu_ps(start.add(8))],
+                }
+            };
+            let [low, high] = sums[row];
+            sums[row] = [_mm256_fmadd_ps(x_low, w_low, low), _mm256_fmadd_ps(x_high, w_high, high)];
         }
     }
-    for row in 0..ROWS {
-        let start = sums[row].as_mut_ptr();
-        // SAFETY: a row has 16 sums, eight for each of the two stores; they need no alignment.
-        unsafe {
-            _mm256_storeu_ps(start, low[row]);
-            _mm256_storeu_ps(start.add(8), high[row]);
-        }
+    sums
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn add_and_clamp(sums: &mut [Floats], bias: &[f32; PANEL], (min, max): (f32, f32)) {
+    let (min, max, bias) = (_mm256_set1_ps(min), _mm256_set1_ps(max), floats(*bias));
+    // The second operand is the result where one is NaN.
+    let clamp = |sum| _mm256_min_ps(max, _mm256_max_ps(min, sum));
+    for sums in sums {
+        *sums = [clamp(_mm256_add_ps(sums[0], bias[0])), clamp(_mm256_add_ps(sums[1], bias[1]))];
     }
 }
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn load_f32(values: &[f32; 8]) -> __m256 {
-    // SAFETY: eight numbers are read; the load needs no alignment.
-    unsafe { _mm256_loadu_ps(values.as_ptr()) }
+fn larger(a: Ints, b: Ints) -> Ints {
+    [_mm256_max_epi32(a[0], b[0]), _mm256_max_epi32(a[1], b[1])]
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn larger_float(a: Floats, b: Floats) -> Floats {
+    // The second operand is the result where one is NaN.
+    [_mm256_max_ps(b[0], a[0]), _mm256_max_ps(b[1], a[1])]
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn ints(values: [i32; PANEL]) -> Ints {
+    // SAFETY: both types are 64 bytes, and any are values of either.
+    unsafe { core::mem::transmute(values) }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn floats(values: [f32; PANEL]) -> Floats {
+    // SAFETY: both types are 64 bytes, and any are values of either.
+    unsafe { core::mem::transmute(values) }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn int_array(values: Ints) -> [i32; PANEL] {
+    // SAFETY: both types are 64 bytes, and any are values of either.
+    unsafe { core::mem::transmute(values) }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn float_array(values: Floats) -> [f32; PANEL] {
+    // SAFETY: both types are 64 bytes, and any are values of either.
+    unsafe { core::mem::transmute(values) }
 }
 
 /// The weights of a panel's pair as 16-bit integers.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn widen(weights: &[i8; 2 * PANEL]) -> (__m256i, __m256i) {
+fn widen(weights: &Pairs) -> Ints {
     let start = weights.as_ptr();
     // SAFETY: both halves of 16 bytes lie within the 32 bytes of `weights`; the loads need no alignment.
     let halves = unsafe { [_mm_loadu_si128(start.cast()), _mm_loadu_si128(start.add(16).cast())] };
-    (_mm256_cvtepi8_epi16(halves[0]), _mm256_cvtepi8_epi16(halves[1]))
+    [_mm256_cvtepi8_epi16(halves[0]), _mm256_cvtepi8_epi16(halves[1])]
 }
 
-#[inline]
-#[target_feature(enable = "avx2")]
-fn store(sums: &mut Sums, values: [__m256i; 2]) {
-    let start = sums.as_mut_ptr();
-    // SAFETY: `sums` has 16 integers, eight for each of the two stores; they need no alignment.
-    unsafe {
-        _mm256_storeu_si256(start.cast(), values[0]);
-        _mm256_storeu_si256(start.add(8).cast(), values[1]);
-    }
-}
-
-#[inline]
-#[target_feature(enable = "avx2")]
-fn load(values: &[i32; 8]) -> __m256i {
-    // SAFETY: eight integers are read; the load needs no alignment.
-    unsafe { _mm256_loadu_si256(values.as_ptr().cast()) }
-}
-
-#[inline]
-#[target_feature(enable = "avx2")]
-fn load_f64(values: &[f64; 4]) -> __m256d {
-    // SAFETY: four numbers are read; the load needs no alignment.
-    unsafe { _mm256_loadu_pd(values.as_ptr()) }
-}
-
-/// The two halves of sixteen integers.
-fn halves(values: &Sums) -> &[[i32; 8]] {
-    values.as_chunks().0
-}
-
-#[target_feature(enable = "avx2")]
-fn scale(sums: &mut [Sums], scaling: &Scaling, panel: usize) {
-    let bias = halves(&scaling.bias[panel]);
+/// Not inlined, so that the constants of a rule are in registers.
+#[inline(never)]
+#[target_feature(enable = "avx2,fma")]
+fn scale(sums: &mut [Ints], scaling: &Scaling, panel: usize) {
     match &scaling.rule {
         Rule::Fixed(multipliers) => {
             let FixedPanel { multiplier, left, right } = &multipliers[panel];
-            let lanes = |half: usize| [multiplier, left, right].map(|lanes| halves(lanes)[half]);
-            let lanes = [lanes(0), lanes(1)]
-                .map(|[multiplier, left, right]| [load(&multiplier), load(&left), load(&right)]);
-            for sums in sums {
-                let [low, high] = biased(sums, bias);
-                let value = [fixed(low, lanes[0]), fixed(high, lanes[1])];
-                finish(sums, scaling, value);
-            }
+            let [multiplier, left, right] = [ints(*multiplier), ints(*left), ints(*right)];
+            let [low, high] = [0, 1].map(|half| [multiplier[half], left[half], right[half]]);
+            scale_by(sums, scaling, panel, |[x, y]| [fixed(x, low), fixed(y, high)]);
         }
         Rule::HalfUp(factors) => {
-            let [low_factors, high_factors] = eights(&factors[panel]);
-            for sums in sums {
-                let [low, high] = biased(sums, bias);
-                finish(sums, scaling, [real::<false>(low, &low_factors), real::<false>(high, &high_factors)]);
-            }
+            let factors = quarters(&factors[panel]);
+            let round = |value, factor| half_up(value, factor);
+            scale_by(sums, scaling, panel, |sums| real(sums, &factors, round));
         }
         Rule::HalfAway(factors) => {
-            let [low_factors, high_factors] = eights(&factors[panel]);
-            for sums in sums {
-                let [low, high] = biased(sums, bias);
-                finish(sums, scaling, [real::<true>(low, &low_factors), real::<true>(high, &high_factors)]);
-            }
+            let factors = quarters(&factors[panel]);
+            let round = |value, factor| half_away(value, factor);
+            scale_by(sums, scaling, panel, |sums| real(sums, &factors, round));
         }
     }
 }
 
-fn eights(factors: &[f64; PANEL]) -> [[f64; 8]; 2] {
-    let (eights, _) = factors.as_chunks();
-    [eights[0], eights[1]]
-}
-
+/// Adds biases, scales as the rule does, and keeps the results within the output's bounds.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn biased(sums: &Sums, bias: &[[i32; 8]]) -> [__m256i; 2] {
-    let sums = halves(sums);
-    [0, 1].map(|half| _mm256_add_epi32(load(&sums[half]), load(&bias[half])))
-}
-
-/// Bounds and zero point. The bounds come first, so that adding the zero point cannot overflow.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn finish(sums: &mut Sums, scaling: &Scaling, values: [__m256i; 2]) {
+fn scale_by(sums: &mut [Ints], scaling: &Scaling, panel: usize, rule: impl Fn(Ints) -> Ints) {
+    let bias = ints(scaling.bias[panel]);
     let (min, max) = (_mm256_set1_epi32(scaling.min), _mm256_set1_epi32(scaling.max));
     let zero_point = _mm256_set1_epi32(scaling.zero_point);
-    let bounded = |value| _mm256_min_epi32(_mm256_max_epi32(value, min), max);
-    store(sums, values.map(|value| _mm256_add_epi32(bounded(value), zero_point)));
+    // The bounds come first, so that adding the zero point cannot overflow.
+    let output = |value| _mm256_add_epi32(_mm256_min_epi32(_mm256_max_epi32(value, min), max), zero_point);
+    for sums in sums {
+        let values = rule([_mm256_add_epi32(sums[0], bias[0]), _mm256_add_epi32(sums[1], bias[1])]);
+        *sums = [output(values[0]), output(values[1])];
+    }
 }
 
 /// `QuantizedMultiplier::apply`: a left shift, a product rounded half up to its high part, and a right shift rounded half
@@ -269,35 +288,49 @@ fn fixed(value: __m256i, [multiplier, left, right]: [__m256i; 3]) -> __m256i {
     _mm256_sub_epi32(_mm256_srav_epi32(high, right), above)
 }
 
-/// The integers times factors in double precision, rounded half away from zero or half up.
+/// The integers times factors in double precision, rounded to integers.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn real<const HALF_AWAY: bool>(value: __m256i, factors: &[f64; 8]) -> __m256i {
-    let (quarters, _) = factors.as_chunks::<4>();
-    let low = _mm256_cvtepi32_pd(_mm256_castsi256_si128(value));
-    let high = _mm256_cvtepi32_pd(_mm256_extracti128_si256::<1>(value));
-    let low = round::<HALF_AWAY>(_mm256_mul_pd(low, load_f64(&quarters[0])));
-    let high = round::<HALF_AWAY>(_mm256_mul_pd(high, load_f64(&quarters[1])));
-    _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(low), high)
+fn real(values: Ints, factors: &[__m256d; 4], round: impl Fn(__m256d, __m256d) -> __m128i) -> Ints {
+    let quarter = |value: __m128i, quarter: usize| round(_mm256_cvtepi32_pd(value), factors[quarter]);
+    let half = |half: usize| {
+        let low = quarter(_mm256_castsi256_si128(values[half]), 2 * half);
+        let high = quarter(_mm256_extracti128_si256::<1>(values[half]), 2 * half + 1);
+        _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(low), high)
+    };
+    [half(0), half(1)]
 }
 
+/// The factors of four channels each.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn round<const HALF_AWAY: bool>(value: __m256d) -> __m128i {
-    const TO_ZERO: i32 = _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC;
+fn quarters(factors: &[f64; PANEL]) -> [__m256d; 4] {
+    // SAFETY: both types are 128 bytes, and any are values of either.
+    unsafe { core::mem::transmute(*factors) }
+}
+
+/// A product rounded half up, which must fit 32 bits.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn half_up(value: __m256d, factor: __m256d) -> __m128i {
     const DOWN: i32 = _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC;
-    let half = _mm256_set1_pd(0.5);
-    let rounded = if HALF_AWAY {
-        // The fraction is exact, so a value next to a half is not rounded twice.
-        let whole = _mm256_round_pd::<TO_ZERO>(value);
-        let fraction = _mm256_sub_pd(value, whole);
-        let sign = _mm256_set1_pd(-0.0);
-        let is_half = _mm256_cmp_pd::<_CMP_GE_OQ>(_mm256_andnot_pd(sign, fraction), half);
-        let one = _mm256_or_pd(_mm256_and_pd(sign, value), _mm256_set1_pd(1.0));
-        _mm256_add_pd(whole, _mm256_and_pd(is_half, one))
-    } else {
-        _mm256_round_pd::<DOWN>(_mm256_add_pd(value, half))
-    };
+    let rounded = _mm256_round_pd::<DOWN>(_mm256_fmadd_pd(value, factor, _mm256_set1_pd(0.5)));
+    _mm256_cvttpd_epi32(rounded)
+}
+
+/// A product rounded half away from zero, within the bounds of 32 bits.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn half_away(value: __m256d, factor: __m256d) -> __m128i {
+    const TO_ZERO: i32 = _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC;
+    let value = _mm256_mul_pd(value, factor);
+    // The fraction is exact, so a value next to a half is not rounded twice.
+    let whole = _mm256_round_pd::<TO_ZERO>(value);
+    let fraction = _mm256_sub_pd(value, whole);
+    let sign = _mm256_set1_pd(-0.0);
+    let is_half = _mm256_cmp_pd::<_CMP_GE_OQ>(_mm256_andnot_pd(sign, fraction), _mm256_set1_pd(0.5));
+    let one = _mm256_or_pd(_mm256_and_pd(sign, value), _mm256_set1_pd(1.0));
+    let rounded = _mm256_add_pd(whole, _mm256_and_pd(is_half, one));
     let bound = |limit: i32| _mm256_set1_pd(limit.into());
     _mm256_cvttpd_epi32(_mm256_min_pd(_mm256_max_pd(rounded, bound(i32::MIN)), bound(i32::MAX)))
 }

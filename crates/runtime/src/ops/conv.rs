@@ -7,7 +7,7 @@ use crate::error::OperatorFault;
 use crate::frame::elements_mut;
 use crate::ops::hybrid::{Hybrid, SampleRange};
 use crate::ops::integer::Rescaling;
-use crate::ops::tiled::Patches;
+use crate::ops::tiled::{Order, Patches};
 use crate::ops::weighted::{Arithmetic, Layer, Positions, Samples, Weighted, has_narrow_sums};
 use crate::ops::window::{Steps, Windows};
 use crate::plan::{Node, Planned};
@@ -113,7 +113,8 @@ impl Layer for Conv2d {
 
     fn patches(&self) -> Option<Patches> {
         let Self { batch: images, rows, columns, groups, depth, .. } = *self;
-        Some(Patches { images, rows, columns, groups, depth, is_depthwise: false })
+        let (spread, weights) = ((1, 1), Order::ChannelsFirst);
+        Some(Patches { images, rows, columns, groups, depth, spread, weights })
     }
 
     fn for_each_sum<A: Arithmetic>(

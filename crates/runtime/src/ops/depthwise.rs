@@ -7,7 +7,7 @@ use crate::error::OperatorFault;
 use crate::frame::elements_mut;
 use crate::ops::hybrid::{Hybrid, SampleRange};
 use crate::ops::integer::Rescaling;
-use crate::ops::tiled::Patches;
+use crate::ops::tiled::{Order, Patches};
 use crate::ops::weighted::{Arithmetic, Layer, Positions, Samples, Weighted};
 use crate::ops::window::{Steps, Windows};
 use crate::plan::{Node, Planned};
@@ -109,7 +109,12 @@ impl Layer for DepthwiseConv2d {
 
     fn patches(&self) -> Option<Patches> {
         let Self { batch: images, rows, columns, depth, multiplier } = *self;
-        (multiplier == 1).then_some(Patches { images, rows, columns, groups: 1, depth, is_depthwise: true })
+        let spread = (1, 1);
+        let (groups, depth, weights) = match multiplier {
+            1 => (1, depth, Order::Depthwise),
+            _ => (depth, 1, Order::ChannelsLast),
+        };
+        Some(Patches { images, rows, columns, groups, depth, spread, weights })
     }
 
     fn sums_rows(&self) -> bool {

@@ -9,7 +9,7 @@ use crate::error::OperatorFault;
 use crate::interpreter::Numerics;
 use crate::ops::hybrid::{Hybrid, SampleRange};
 use crate::ops::integer::Rescaling;
-use crate::ops::tiled::Patches;
+use crate::ops::tiled::{Order, Patches};
 use crate::ops::weighted::{Arithmetic, Layer, Positions, Samples, Weighted, has_narrow_sums};
 use crate::ops::window::Windows;
 use crate::plan::{Node, Planned};
@@ -87,7 +87,8 @@ impl Layer for FullyConnected {
     /// An image whose pixels are the rows.
     fn patches(&self) -> Option<Patches> {
         let (rows, columns) = (Windows::points(1), Windows::points(self.rows));
-        Some(Patches { images: 1, rows, columns, groups: 1, depth: self.depth, is_depthwise: false })
+        let (spread, weights) = ((1, 1), Order::ChannelsFirst);
+        Some(Patches { images: 1, rows, columns, groups: 1, depth: self.depth, spread, weights })
     }
 
     fn for_each_sum<A: Arithmetic>(

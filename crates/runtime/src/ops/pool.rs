@@ -9,7 +9,7 @@ use crate::frame::{Inputs, Writable, elements_mut};
 use crate::ops::activation::{clamp, float_range};
 use crate::ops::integer::{Integer, OutputRange};
 use crate::ops::window::{Steps, Windows};
-use crate::plan::{Kernel, Node, Planned};
+use crate::plan::{Kernel, MaxPooling, Node, Planned};
 
 /// The shapes of a pooling: input `[batch, rows.input, columns.input, channels]`, output with the windows' numbers.
 #[derive(Debug, Clone, Copy)]
@@ -42,7 +42,7 @@ fn plan(node: &Node<'_>, options: &Pool2dOptions, pooling: Pooling) -> Result<Pl
     match (node.input(0)?.element_type(), node.output(0)?.element_type()) {
         (ElementType::Float32, ElementType::Float32) => {
             let range = float_range(options.activation)?;
-            Ok(geometry.planned::<f32>(FloatPool { geometry, pooling, range }))
+            Ok(geometry.planned::<f32>(node, FloatPool { geometry, pooling, range }))
         }
         (ElementType::Int8, ElementType::Int8) => integer::<i8>(node, options, geometry, pooling),
         (ElementType::Int16, ElementType::Int16) => integer::<i16>(node, options, geometry, pooling),
@@ -64,8 +64,8 @@ fn integer<T: Integer>(
     let range = OutputRange::new::<T>(&output, options.activation)?;
     let kernel = IntegerPool::<T> { geometry, pooling, range, element: PhantomData };
     Ok(match pooling {
-        Pooling::Max => geometry.planned::<T>(kernel),
-        Pooling::Average => geometry.planned::<i64>(kernel),
+        Pooling::Max => geometry.planned::<T>(node, kernel),
+        Pooling::Average => geometry.planned::<i64>(node, kernel),
     })
 }
 
@@ -93,6 +93,7 @@ impl Geometry {
 
     /// Folds the values under each window, channel by channel from `start`; calls `output` with the results of a window, in
     /// order, and with the number of pixels, which leaves out those beyond the image. `folded` is memory for the channels.
+    #[inline(always)]
     fn fold_windows<T: Element, S: Copy>(
         &self,
         input: &[T],
@@ -126,10 +127,16 @@ impl Geometry {
         }
     }
 
+    /// The maximum over the windows, as something that the layer before may do.
+    fn max_pooling(&self, pooling: Pooling, bounds: (f64, f64)) -> Option<MaxPooling> {
+        let Self { rows, columns, .. } = *self;
+        (pooling == Pooling::Max).then_some(MaxPooling { rows, columns, bounds })
+    }
+
     /// The kernel with memory for a window's results of type `S`.
-    fn planned<S>(&self, kernel: impl Kernel + 'static) -> Planned {
+    fn planned<S>(&self, node: &Node<'_>, kernel: impl Kernel + 'static) -> Planned {
         let scratch_bytes = [self.channels.saturating_mul(size_of::<S>())].into();
-        Planned { scratch_bytes, ..Planned::new(self.output_shape(), kernel) }
+        Planned { scratch_bytes, ..Planned::vectorized(node, self.output_shape(), kernel) }
     }
 }
 
@@ -141,6 +148,7 @@ struct FloatPool {
 }
 
 impl Kernel for FloatPool {
+    #[inline(always)]
     fn run(&self, inputs: &Inputs<'_>, [output, folded, ..]: &mut Writable<'_>) -> Result<(), OperatorFault> {
         let (input, folded) = (inputs.get::<f32>(0), elements_mut::<f32>(folded));
         let mut outputs = elements_mut::<f32>(output).chunks_exact_mut(self.geometry.channels.max(1));
@@ -162,6 +170,10 @@ impl Kernel for FloatPool {
         }
         Ok(())
     }
+
+    fn pooling(&self) -> Option<MaxPooling> {
+        self.geometry.max_pooling(self.pooling, (self.range.0.into(), self.range.1.into()))
+    }
 }
 
 #[derive(Debug)]
@@ -173,6 +185,7 @@ struct IntegerPool<T> {
 }
 
 impl<T: Integer> Kernel for IntegerPool<T> {
+    #[inline(always)]
     fn run(&self, inputs: &Inputs<'_>, [output, folded, ..]: &mut Writable<'_>) -> Result<(), OperatorFault> {
         let input = inputs.get::<T>(0);
         let mut outputs = elements_mut::<T>(output).chunks_exact_mut(self.geometry.channels.max(1));
@@ -197,13 +210,21 @@ impl<T: Integer> Kernel for IntegerPool<T> {
         }
         Ok(())
     }
+
+    fn pooling(&self) -> Option<MaxPooling> {
+        self.geometry.max_pooling(self.pooling, (self.range.min.into(), self.range.max.into()))
+    }
 }
 
 /// The average of `count` integers, zero points included, rounded half away from zero (`integer_ops/pooling.h`).
+///
+/// The division is in double precision, which vectors can do: a quotient of integers below 2^53 that lies between two
+/// integers is not rounded to either, because it is at least `1 / count` away from them.
+#[inline(always)]
 fn average(sum: i64, count: usize) -> i32 {
-    let count = (count as i64).max(1);
-    let half = if sum > 0 { count / 2 } else { -(count / 2) };
-    ((sum + half) / count) as i32
+    let half = (count / 2) as i64;
+    let sum = sum + if sum > 0 { half } else { -half };
+    (sum as f64 / count.max(1) as f64) as i32
 }
 
 #[cfg(test)]

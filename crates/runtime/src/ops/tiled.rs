@@ -12,15 +12,18 @@ use burnlite_tflite::Element;
 
 use crate::error::OperatorFault;
 use crate::frame::{Inputs, Writable, elements_mut};
+use crate::kernels::Kernels;
 use crate::kernels::depthwise::Depthwise;
-use crate::kernels::float::FloatProduct;
+use crate::kernels::float::FloatLayer;
 use crate::kernels::matrix::Matrix;
-use crate::kernels::product::{Product, ROWS};
-use crate::kernels::{Engine, Kernels};
+use crate::kernels::pack::PANEL;
+use crate::kernels::product::Product;
+use crate::kernels::sweep::{Sweep, Tiles};
+use crate::kernels::vectors::{Task, Vectors};
 use crate::ops::integer::{Accumulator, Integer, Requantization};
 use crate::ops::weighted::{Layer, Weighted};
 use crate::ops::window::Windows;
-use crate::plan::{Kernel, Planned};
+use crate::plan::{Kernel, MaxPooling, Planned};
 
 /// What the windows of a layer see: images of pixels of `groups * depth` elements.
 #[derive(Debug, Clone, Copy)]
@@ -30,38 +33,35 @@ pub(crate) struct Patches {
     pub(crate) columns: Windows,
     pub(crate) groups: usize,
     pub(crate) depth: usize,
-    /// Whether each channel of the result sees the one channel of the input, the weights being `[taps, channels]`; else the
-    /// channels of a group see all of the group's, and the weights are `[channels, taps, depth]`.
-    pub(crate) is_depthwise: bool,
+    /// Pixels from a pixel of the image to the one below it, and to the one at its side; zeros are between them.
+    pub(crate) spread: (usize, usize),
+    pub(crate) weights: Order,
 }
 
-/// Kernels that compute the results of up to [`ROWS`] windows at a time.
-trait Tiles<T>: Debug + Send + Sync + Sized + 'static {
-    /// What the input is laid out as.
-    type Cell: Element;
-
-    /// An element of the input, less the zero point.
-    fn cell(element: T, zero_point: i32) -> Self::Cell;
-    /// Elements that are read from where a window begins.
-    fn span(&self) -> usize;
-    /// The results of the windows that begin at the given places; those of window `i` start at `outputs[i * stride]`.
-    fn run(&self, image: &[Self::Cell], begins: &[usize], outputs: &mut [T], stride: usize);
+/// The order in which the operator has its weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// `[channels, taps, depth]`: the channels of a group see all of the group's.
+    ChannelsFirst,
+    /// The same, the last tap first.
+    Reversed,
+    /// `[taps, channels]`: the channels of a group see the one channel of the input that is the group's.
+    ChannelsLast,
+    /// `[taps, channels]`: there is one group, in which each channel sees its own.
+    Depthwise,
 }
 
-/// A layer of inputs and outputs of type `T`, one after the other of its groups by a kernel.
+/// A layer of inputs and outputs of type `T`, with a kernel for each of its groups.
 #[derive(Debug)]
 struct TiledLayer<T, K> {
     patches: Patches,
-    engine: Engine,
     kernels: Vec<K>,
+    sweep: Sweep,
     /// Position of the input.
     input: usize,
     zero_point: i32,
-    channels: usize,
-    /// Elements of an image with its padding, and of a row of pixels in it.
+    /// Elements of an image with its padding; 0 where the input is laid out as it should be.
     extent: usize,
-    line: usize,
-    /// Whether the input is laid out as it should be.
     in_place: bool,
     element: PhantomData<T>,
 }
@@ -77,9 +77,34 @@ impl Patches {
         self.rows.taps * self.columns.taps * self.depth
     }
 
+    /// Whether an image is not much larger with its padding and its zeros: otherwise the plain loops, which leave them out,
+    /// serve better, and take less memory.
+    fn is_compact(&self) -> bool {
+        let laid_out = [self.rows.extent(self.spread.0), self.columns.extent(self.spread.1), self.pixel()];
+        let laid_out = laid_out.iter().try_fold(1usize, |product, &extent| product.checked_mul(extent));
+        let image = self.rows.input * self.columns.input * self.pixel();
+        laid_out.is_some_and(|elements| elements / 8 <= image.max(1 << 12))
+    }
+
     /// Elements of a row of pixels, padding included.
     fn line(&self) -> usize {
-        self.columns.extent() * self.pixel()
+        self.columns.extent(self.spread.1) * self.pixel()
+    }
+
+    /// The weights as `[channels, taps, depth]`, the first tap first.
+    fn ordered<W: Copy>(&self, weights: Vec<W>, channels: usize) -> Vec<W> {
+        let taps = self.rows.taps * self.columns.taps;
+        match self.weights {
+            Order::ChannelsFirst => weights,
+            Order::Reversed => {
+                let rows = weights.chunks_exact((taps * self.depth).max(1));
+                rows.flat_map(|row| row.chunks_exact(self.depth).rev().flatten().copied()).collect()
+            }
+            Order::ChannelsLast | Order::Depthwise => {
+                let tap = |channel| (0..taps).map(move |tap| tap * channels + channel);
+                (0..channels).flat_map(tap).map(|index| weights[index]).collect()
+            }
+        }
     }
 
     /// Where the runs of neighbouring elements begin that a row of weights meets, in its order, and the elements of a run.
@@ -103,34 +128,31 @@ impl Patches {
     /// The layer on its kernels, one for each group.
     fn planned<T: Element, K: Tiles<T>>(
         self,
-        engine: Engine,
         kernels: Vec<K>,
         (input, zero_point): (usize, i32),
         shape: &[usize],
     ) -> Planned {
+        let Self { rows, columns, depth, spread, .. } = self;
         let [line, pixel] = [self.line(), self.pixel()];
         let last = |windows: Windows| windows.output.saturating_sub(1) * windows.stride;
-        let begin = last(self.rows) * line + last(self.columns) * pixel + pixel - self.depth;
+        let begin = last(rows) * line + last(columns) * pixel + pixel - depth;
         let extent = begin + kernels.first().map_or(0, K::span);
         let in_place = K::Cell::TYPE == T::TYPE
             && zero_point == 0
-            && (self.rows.before, self.columns.before, self.columns.extent()) == (0, 0, self.columns.input)
-            && extent <= self.rows.input * line;
-        let channels = shape.last().copied().unwrap_or(0);
-        let scratch = if in_place { 0 } else { extent.max(self.rows.extent() * line) };
-        let element = PhantomData;
-        let kernel = TiledLayer {
-            patches: self,
-            engine,
-            kernels,
-            input,
-            zero_point,
-            channels,
-            extent: scratch,
-            line,
-            in_place,
-            element,
+            && (rows.before, columns.before, columns.extent(1)) == (0, 0, columns.input)
+            && spread == (1, 1)
+            && extent <= rows.input * line;
+        let scratch = if in_place { 0 } else { extent.max(rows.extent(spread.0) * line) };
+        let sweep = Sweep {
+            windows: (rows.output, columns.output),
+            steps: (rows.stride * line, columns.stride * pixel),
+            group: depth,
+            channels: shape.last().copied().unwrap_or(0),
+            pooling: None,
         };
+        let (patches, element) = (self, PhantomData);
+        let kernel =
+            TiledLayer { patches, kernels, sweep, input, zero_point, extent: scratch, in_place, element };
         Planned { scratch_bytes: [scratch * size_of::<K::Cell>()].into(), ..Planned::new(shape, kernel) }
     }
 }
@@ -145,7 +167,8 @@ impl Weighted<'_, '_> {
         shape: &[usize],
     ) -> Option<Planned> {
         let engine = self.node.options.kernels.engine().filter(|_| weight_zero_point == 0)?;
-        let (patches, weights, bias) = (layer.patches()?, self.known::<i8>()?, self.known_bias::<A>()?);
+        let (patches, bias) = (self.patches(layer)?, self.known_bias::<A>()?);
+        let weights = patches.ordered(self.known::<i8>()?, self.channels);
         let matrix = |weights, channels: Range<usize>, depth| Matrix {
             weights,
             channels: channels.len(),
@@ -156,10 +179,10 @@ impl Weighted<'_, '_> {
             bound: T::largest_distance(zero_point),
         };
         let input = (self.positions.input, zero_point);
-        if patches.is_depthwise {
-            let (taps, weights) = (patches.taps(), transposed(&weights, self.channels));
+        if patches.weights == Order::Depthwise {
+            let taps = patches.taps();
             let kernel = Depthwise::new(engine, &matrix(&weights, 0..self.channels, taps.len()), &taps)?;
-            return Some(patches.planned::<T, _>(engine, [kernel].into(), input, shape));
+            return Some(patches.planned::<T, _>([kernel].into(), input, shape));
         }
         let (in_group, depth) = (self.channels / patches.groups, patches.row());
         let (runs, run) = patches.runs();
@@ -168,7 +191,7 @@ impl Weighted<'_, '_> {
             let weights = &weights[channels.start * depth..channels.end * depth];
             Product::new(engine, &matrix(weights, channels, depth), &runs, run)
         });
-        Some(patches.planned::<T, _>(engine, products.collect::<Option<Vec<_>>>()?, input, shape))
+        Some(patches.planned::<T, _>(products.collect::<Option<Vec<_>>>()?, input, shape))
     }
 
     /// As [`tiled_integers`](Self::tiled_integers).
@@ -179,17 +202,29 @@ impl Weighted<'_, '_> {
         shape: &[usize],
     ) -> Option<Planned> {
         let engine = self.node.options.kernels.engine()?;
-        let patches = layer.patches().filter(|patches| !patches.is_depthwise)?;
-        let (weights, bias) = (self.known::<f32>()?, self.known_bias::<f32>()?);
+        let patches = self.patches(layer)?;
+        let bias = self.known_bias::<f32>()?;
+        let weights = patches.ordered(self.known::<f32>()?, self.channels);
+        let input = (self.positions.input, 0);
+        if patches.weights == Order::Depthwise {
+            let taps = patches.taps();
+            let shapes = ((self.channels, taps.len()), (&taps[..], 1));
+            let kernel = FloatLayer::<PANEL>::new(engine, (&weights, &bias), shapes.0, shapes.1, range)?;
+            return Some(patches.planned::<f32, _>([kernel].into(), input, shape));
+        }
         let (in_group, depth) = (self.channels / patches.groups, patches.row());
         let (runs, run) = patches.runs();
         let products = (0..patches.groups).map(|group| {
             let weights = &weights[group * in_group * depth..][..in_group * depth];
             let bias = bias.get(group * in_group..).unwrap_or_default();
-            FloatProduct::new(engine, (weights, bias), (in_group, depth), (&runs, run), range)
+            FloatLayer::<1>::new(engine, (weights, bias), (in_group, depth), (&runs, run), range)
         });
         let products = products.collect::<Option<Vec<_>>>()?;
-        Some(patches.planned::<f32, _>(engine, products, (self.positions.input, 0), shape))
+        Some(patches.planned::<f32, _>(products, input, shape))
+    }
+
+    fn patches<L: Layer>(&self, layer: &L) -> Option<Patches> {
+        layer.patches().filter(Patches::is_compact)
     }
 
     /// The weights, where they are constant.
@@ -203,147 +238,89 @@ impl Weighted<'_, '_> {
     }
 }
 
-/// Weights `[taps, channels]` as `[channels, taps]`.
-fn transposed(weights: &[i8], channels: usize) -> Vec<i8> {
-    let taps = weights.len() / channels.max(1);
-    (0..channels).flat_map(|channel| (0..taps).map(move |tap| weights[tap * channels + channel])).collect()
-}
-
 impl<T: Element, K: Tiles<T>> Kernel for TiledLayer<T, K> {
     fn run(
         &self,
         inputs: &Inputs<'_>,
         [output, scratch, ..]: &mut Writable<'_>,
     ) -> Result<(), OperatorFault> {
-        if output.is_empty() {
-            return Ok(());
-        }
-        let Patches { images, rows, columns, .. } = self.patches;
-        let image_elements = rows.input * columns.input * self.patches.pixel();
-        let outputs =
-            elements_mut::<T>(output).chunks_exact_mut(rows.output * columns.output * self.channels);
+        let (Some(kernel), false) = (self.kernels.first(), output.is_empty()) else { return Ok(()) };
         let laid_out = &mut elements_mut::<K::Cell>(scratch)[..self.extent];
-        for (image, outputs) in (0..images).zip(outputs) {
-            if self.in_place {
-                self.windows(
-                    &inputs.get::<K::Cell>(self.input)[image * image_elements..][..image_elements],
-                    outputs,
-                );
-            } else {
-                self.lay_out(
-                    &inputs.get::<T>(self.input)[image * image_elements..][..image_elements],
-                    laid_out,
-                );
-                self.windows(laid_out, outputs);
-            }
-        }
+        let input = inputs.get::<T>(self.input);
+        kernel.engine().run(Run { layer: self, input, laid_out, outputs: elements_mut(output) });
         Ok(())
     }
 
     fn kernels(&self) -> Kernels {
-        self.engine.kernels()
+        self.kernels.first().map_or(Kernels::Reference, |kernel| kernel.engine().kernels())
+    }
+
+    fn packed_bytes(&self) -> usize {
+        self.kernels.iter().map(K::packed_bytes).sum()
+    }
+
+    fn fuse(&mut self, pooling: &MaxPooling) -> bool {
+        let can_fuse = self.sweep.pooling.is_none() && pooling.computes_once();
+        if can_fuse {
+            self.sweep.pooling = Some((pooling.rows, pooling.columns));
+            self.kernels.iter_mut().for_each(|kernel| kernel.bound(pooling.bounds));
+        }
+        can_fuse
+    }
+}
+
+/// A layer's run.
+struct Run<'r, T, K: Tiles<T>> {
+    layer: &'r TiledLayer<T, K>,
+    input: &'r [T],
+    /// Memory for an image between its padding.
+    laid_out: &'r mut [K::Cell],
+    outputs: &'r mut [T],
+}
+
+impl<T: Element, K: Tiles<T>> Task for Run<'_, T, K> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vectors>(self, vectors: V) {
+        let Self { layer, input, laid_out, outputs } = self;
+        let Patches { images, rows, columns, .. } = layer.patches;
+        let elements = rows.input * columns.input * layer.patches.pixel();
+        let outputs = outputs.chunks_exact_mut(layer.sweep.pixels() * layer.sweep.channels);
+        for (image, outputs) in (0..images).zip(outputs) {
+            let image = &input[image * elements..][..elements];
+            let image = if layer.in_place {
+                bytemuck::cast_slice(image)
+            } else {
+                layer.lay_out(image, laid_out);
+                &*laid_out
+            };
+            layer.sweep.run(vectors, &layer.kernels, image, outputs);
+        }
     }
 }
 
 impl<T: Element, K: Tiles<T>> TiledLayer<T, K> {
     /// Copies an image to where it belongs between its padding.
+    #[inline(always)]
     fn lay_out(&self, image: &[T], laid_out: &mut [K::Cell]) {
-        let Patches { rows, columns, .. } = self.patches;
-        let pixel = self.patches.pixel();
+        let Patches { rows, columns, spread, .. } = self.patches;
+        let pixel = self.patches.pixel().max(1);
         let line = (columns.input * pixel).max(1);
         let margin = columns.before * pixel;
-        if self.line > line || rows.extent() > rows.input {
+        if self.patches.line() > line || rows.extent(spread.0) > rows.input {
             laid_out.fill(bytemuck::Zeroable::zeroed());
         }
-        let lines = laid_out.chunks_exact_mut(self.line.max(1)).skip(rows.before);
-        for (laid_out, line) in lines.zip(image.chunks_exact(line)) {
-            for (cell, &x) in laid_out[margin..].iter_mut().zip(line) {
-                *cell = K::cell(x, self.zero_point);
-            }
-        }
-    }
-
-    /// The results of all windows of an image.
-    fn windows(&self, image: &[K::Cell], outputs: &mut [T]) {
-        let Patches { rows, columns, depth, groups, .. } = self.patches;
-        let in_group = self.channels / groups;
-        let total = rows.output * columns.output;
-        let (mut row, mut column) = (0, 0);
-        for first in (0..total).step_by(ROWS) {
-            let mut begins = [0; ROWS];
-            let count = ROWS.min(total - first);
-            for begin in &mut begins[..count] {
-                *begin = row * rows.stride * self.line + column * columns.stride * depth * groups;
-                column += 1;
-                if column == columns.output {
-                    (row, column) = (row + 1, 0);
+        // Pixels that lie side by side are one run.
+        let run = if spread.1 == 1 { line } else { pixel };
+        let lines = laid_out.chunks_exact_mut(self.patches.line().max(1)).skip(rows.before);
+        for (laid_out, line) in lines.step_by(spread.0).zip(image.chunks_exact(line)) {
+            let runs = laid_out[margin..].chunks_mut(run * spread.1);
+            for (laid_out, run) in runs.zip(line.chunks_exact(run)) {
+                for (cell, &x) in laid_out.iter_mut().zip(run) {
+                    *cell = K::cell(x, self.zero_point);
                 }
             }
-            for (group, kernel) in self.kernels.iter().enumerate() {
-                let outputs = &mut outputs[first * self.channels + group * in_group..];
-                kernel.run(&image[group * depth..], &begins[..count], outputs, self.channels);
-            }
-        }
-    }
-}
-
-impl<T: Integer> Tiles<T> for Product {
-    type Cell = i16;
-
-    /// At most 16 bits: a difference of 8-bit integers, or a 16-bit one less 0.
-    #[inline]
-    fn cell(element: T, zero_point: i32) -> i16 {
-        (element.into() - zero_point) as i16
-    }
-    fn span(&self) -> usize {
-        self.span()
-    }
-    #[inline]
-    fn run(&self, image: &[i16], begins: &[usize], outputs: &mut [T], stride: usize) {
-        match *begins {
-            [a, b, c, d] => self.run(image, [a, b, c, d], outputs, stride),
-            [a, b, c] => self.run(image, [a, b, c], outputs, stride),
-            [a, b] => self.run(image, [a, b], outputs, stride),
-            _ => begins.iter().for_each(|&begin| self.run(image, [begin], outputs, stride)),
-        }
-    }
-}
-
-impl<T: Integer> Tiles<T> for Depthwise {
-    type Cell = i16;
-
-    #[inline]
-    fn cell(element: T, zero_point: i32) -> i16 {
-        (element.into() - zero_point) as i16
-    }
-    fn span(&self) -> usize {
-        self.span()
-    }
-    #[inline]
-    fn run(&self, image: &[i16], begins: &[usize], outputs: &mut [T], stride: usize) {
-        for (&begin, outputs) in begins.iter().zip(outputs.chunks_mut(stride)) {
-            self.run(image, begin, outputs);
-        }
-    }
-}
-
-impl Tiles<f32> for FloatProduct {
-    type Cell = f32;
-
-    #[inline]
-    fn cell(element: f32, _zero_point: i32) -> f32 {
-        element
-    }
-    fn span(&self) -> usize {
-        self.span()
-    }
-    #[inline]
-    fn run(&self, image: &[f32], begins: &[usize], outputs: &mut [f32], stride: usize) {
-        match *begins {
-            [a, b, c, d] => self.run(image, [a, b, c, d], outputs, stride),
-            [a, b, c] => self.run(image, [a, b, c], outputs, stride),
-            [a, b] => self.run(image, [a, b], outputs, stride),
-            _ => begins.iter().for_each(|&begin| self.run(image, [begin], outputs, stride)),
         }
     }
 }

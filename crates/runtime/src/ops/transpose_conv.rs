@@ -7,6 +7,7 @@ use bytemuck::Zeroable;
 use crate::error::OperatorFault;
 use crate::interpreter::Numerics;
 use crate::ops::integer::Rescaling;
+use crate::ops::tiled::{Order, Patches};
 use crate::ops::weighted::{Arithmetic, Layer, Positions, Samples, Weighted};
 use crate::ops::window::{Steps, Windows};
 use crate::plan::{Node, Planned};
@@ -92,6 +93,13 @@ fn output_size(node: &Node<'_>, batch: usize, channels: usize) -> Result<[usize;
 impl Layer for TransposeConv {
     fn samples(&self) -> Samples {
         Samples { count: self.batch, elements: self.rows.output * self.columns.output * self.depth }
+    }
+
+    fn patches(&self) -> Option<Patches> {
+        let Self { batch: images, rows, columns, depth, .. } = *self;
+        let (spread, weights) = ((rows.stride, columns.stride), Order::Reversed);
+        let (rows, columns) = (rows.transposed(), columns.transposed());
+        Some(Patches { images, rows, columns, groups: 1, depth, spread, weights })
     }
 
     /// Each sum collects the windows that lie over its pixel, in the order in which the reference spreads them.

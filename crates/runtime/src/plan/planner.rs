@@ -22,7 +22,7 @@ pub(super) struct Planner<'p, 'm> {
     pub(super) memory: &'p mut Memory<'m>,
     pub(super) shapes: Vec<Vec<usize>>,
     pub(super) values: Vec<Value>,
-    steps: Vec<UnplacedStep>,
+    pub(super) steps: Vec<UnplacedStep>,
     /// Whether CALL_ONCE of another graph asks for this one.
     pub(super) is_called: bool,
 }
@@ -158,6 +158,9 @@ impl<'p, 'm> Planner<'p, 'm> {
         let planned = ops::plan(&node).map_err(|fault| operator_error(self.graph, index, fault))?;
         for (&id, shape) in operator.outputs.iter().zip(&planned.shapes) {
             self.shapes[id.index()].clone_from(shape);
+        }
+        if self.fuse(operator, &planned)? {
+            return Ok(());
         }
         self.results(index, operator, planned)
     }

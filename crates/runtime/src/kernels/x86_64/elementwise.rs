@@ -4,17 +4,9 @@ use core::arch::x86_64::*;
 
 use super::{Avx2, fixed};
 use crate::fixed_point::QuantizedMultiplier;
-use crate::kernels::Engine;
-use crate::kernels::elementwise::{Loop, look_up, pair};
+use crate::kernels::elementwise::{look_up, pair};
 
 impl Avx2 {
-    /// As [`Engine::run_loop`].
-    #[inline]
-    pub(in crate::kernels) fn run_loop(self, elements: impl Loop) {
-        // SAFETY: `self` proves that the machine has AVX2 and fused multiply-add.
-        unsafe { run_loop(elements, Engine::Avx2(self)) }
-    }
-
     /// As [`Engine::rescale`].
     #[inline]
     pub(in crate::kernels) fn rescale(self, lanes: &mut [i32], multiplier: QuantizedMultiplier) {
@@ -35,12 +27,6 @@ impl Avx2 {
         // SAFETY: `self` proves that the machine has AVX2.
         unsafe { lookup(table, bytes, output) }
     }
-}
-
-#[inline(never)]
-#[target_feature(enable = "avx2,fma")]
-fn run_loop<L: Loop>(elements: L, engine: Engine) {
-    elements.run(engine);
 }
 
 #[inline]

@@ -1,0 +1,321 @@
+//! The windows of an image, tile by tile: up to [`ROWS`] windows meet the weights of a panel at once.
+
+use core::fmt::Debug;
+use core::ops::Range;
+
+use burnlite_tflite::Element;
+
+use crate::kernels::Engine;
+use crate::kernels::pack::PANEL;
+use crate::kernels::vectors::Vectors;
+use crate::ops::window::Windows;
+
+/// Rows that are multiplied together: with two vectors of sums each they leave room for weights in sixteen registers.
+pub(crate) const ROWS: usize = 4;
+
+/// A layer whose weights are packed in panels of channels.
+pub(crate) trait Panels: Debug + Send + Sync + 'static {
+    /// An element of the image.
+    type Cell: Element;
+    /// The sums of a panel's channels, and what becomes of them.
+    type Lanes<V: Vectors>: Copy;
+    /// Elements from what a panel reads to what the next one reads.
+    const STEP: usize;
+
+    fn engine(&self) -> Engine;
+    fn channels(&self) -> usize;
+    /// Bytes that the packed weights take.
+    fn packed_bytes(&self) -> usize;
+    /// Elements that are read from where a window begins; some of them may have no effect.
+    fn span(&self) -> usize;
+    /// Keeps the outputs within further bounds.
+    fn bound(&mut self, bounds: (f64, f64));
+    /// Whether the largest sum of a channel always gives its largest output.
+    fn is_monotonic(&self) -> bool;
+
+    /// The sums of the windows that begin at the given places of an image.
+    fn sums<V: Vectors, const N: usize>(
+        &self,
+        vectors: V,
+        panel: usize,
+        image: &[Self::Cell],
+        begins: [usize; N],
+    ) -> [Self::Lanes<V>; N];
+    /// Replaces sums of a panel by its outputs.
+    fn finish<V: Vectors>(&self, vectors: V, panel: usize, sums: &mut [Self::Lanes<V>]);
+    /// What is smaller than all others.
+    fn lowest<V: Vectors>(vectors: V) -> Self::Lanes<V>;
+    fn larger<V: Vectors>(vectors: V, a: Self::Lanes<V>, b: Self::Lanes<V>) -> Self::Lanes<V>;
+}
+
+/// A layer of inputs and outputs of type `T`.
+pub(crate) trait Tiles<T>: Panels {
+    /// An element of the input, less the zero point.
+    fn cell(element: T, zero_point: i32) -> Self::Cell;
+    /// The outputs as they are written.
+    fn array<V: Vectors>(vectors: V, outputs: Self::Lanes<V>) -> [T; PANEL];
+}
+
+/// Pixels whose sums are formed before they are finished and written together.
+const BATCH: usize = 4 * ROWS;
+
+/// Where the windows of an image begin, and which of them become one pixel of the result.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sweep {
+    /// How many windows there are, one below the other and side by side.
+    pub(crate) windows: (usize, usize),
+    /// Elements from a window to the one below it, and to the one at its side.
+    pub(crate) steps: (usize, usize),
+    /// Elements from a group's first channel to that of the next.
+    pub(crate) group: usize,
+    /// Channels of the result.
+    pub(crate) channels: usize,
+    /// The windows over the windows of which only the largest output is kept.
+    pub(crate) pooling: Option<(Windows, Windows)>,
+}
+
+/// One panel of a layer, and where its windows and its channels of the result are.
+#[derive(Debug, Clone)]
+struct Tile<'s, V, K: Panels> {
+    vectors: V,
+    layer: &'s K,
+    panel: usize,
+    image: &'s [K::Cell],
+    channels: Range<usize>,
+}
+
+impl Sweep {
+    /// Pixels of the result.
+    pub(crate) fn pixels(&self) -> usize {
+        let (rows, columns) =
+            self.pooling.map_or(self.windows, |pooling| (pooling.0.output, pooling.1.output));
+        rows * columns
+    }
+
+    /// Computes the result of an image, group by group.
+    #[inline(always)]
+    pub(crate) fn run<T: Copy, V: Vectors, K: Tiles<T>>(
+        &self,
+        vectors: V,
+        layers: &[K],
+        image: &[K::Cell],
+        outputs: &mut [T],
+    ) {
+        for (group, layer) in layers.iter().enumerate() {
+            for panel in 0..layer.channels().div_ceil(PANEL) {
+                let start = group * layer.channels() + panel * PANEL;
+                let end = (start + PANEL).min((group + 1) * layer.channels());
+                let image = &image[group * self.group + panel * K::STEP..];
+                let tile = Tile { vectors, layer, panel, image, channels: start..end };
+                match &self.pooling {
+                    None => self.each(&tile, outputs),
+                    Some(pooling) => self.largest(&tile, pooling, outputs),
+                }
+            }
+        }
+    }
+
+    /// Every window gives a pixel.
+    #[inline(always)]
+    fn each<T: Copy, V: Vectors, K: Tiles<T>>(&self, tile: &Tile<'_, V, K>, outputs: &mut [T]) {
+        let (mut row, mut column) = (0, 0);
+        let mut next = || {
+            let begin = row * self.steps.0 + column * self.steps.1;
+            column += 1;
+            if column == self.windows.1 {
+                (row, column) = (row + 1, 0);
+            }
+            begin
+        };
+        let mut batch = [K::lowest(tile.vectors); BATCH];
+        for outputs in outputs.chunks_mut(BATCH * self.channels) {
+            let batch = &mut batch[..outputs.len() / self.channels];
+            let (tiles, rest) = batch.as_chunks_mut::<ROWS>();
+            for sums in tiles {
+                *sums = tile.sums([next(), next(), next(), next()]);
+            }
+            match rest {
+                [_, _, _] => rest.copy_from_slice(&tile.sums([next(), next(), next()])),
+                [_, _] => rest.copy_from_slice(&tile.sums([next(), next()])),
+                [_] => rest.copy_from_slice(&tile.sums([next()])),
+                _ => {}
+            }
+            tile.finish(batch);
+            tile.write(batch, outputs, self.channels);
+        }
+    }
+
+    /// The windows under each window of the pooling give a pixel.
+    #[inline(always)]
+    fn largest<T: Copy, V: Vectors, K: Tiles<T>>(
+        &self,
+        tile: &Tile<'_, V, K>,
+        (rows, columns): &(Windows, Windows),
+        outputs: &mut [T],
+    ) {
+        let mut batch = [K::lowest(tile.vectors); BATCH];
+        for (row, outputs) in outputs.chunks_exact_mut(columns.output * self.channels).enumerate() {
+            let rows_inside = rows.taps_inside(row);
+            let top = rows.pixel(row, rows_inside.start) * self.steps.0;
+            let mut column = 0;
+            for outputs in outputs.chunks_mut(BATCH * self.channels) {
+                let batch = &mut batch[..outputs.len() / self.channels];
+                for largest in &mut *batch {
+                    let columns_inside = columns.taps_inside(column);
+                    let begin = top + columns.pixel(column, columns_inside.start) * self.steps.1;
+                    *largest = self.largest_of(tile, begin, (rows_inside.len(), columns_inside.len()));
+                    column += 1;
+                }
+                if tile.layer.is_monotonic() {
+                    tile.finish(batch);
+                }
+                tile.write(batch, outputs, self.channels);
+            }
+        }
+    }
+
+    /// The largest sums of neighbouring windows, the first of which begins at `begin`; the largest outputs where a larger sum
+    /// may not give a larger output.
+    #[inline(always)]
+    fn largest_of<V: Vectors, K: Panels>(
+        &self,
+        tile: &Tile<'_, V, K>,
+        begin: usize,
+        (height, width): (usize, usize),
+    ) -> K::Lanes<V> {
+        let lowest = K::lowest(tile.vectors);
+        let (below, beside) = self.steps;
+        if (height, width) == (2, 2) {
+            let next = begin + below;
+            return tile.larger(lowest, [begin, begin + beside, next, next + beside]);
+        }
+        let mut largest = lowest;
+        for row in 0..height {
+            let begin = begin + row * below;
+            for column in (0..width).step_by(2) {
+                let begin = begin + column * beside;
+                // The last window twice does no harm.
+                let other = if column + 1 < width { begin + beside } else { begin };
+                largest = tile.larger(largest, [begin, other]);
+            }
+        }
+        largest
+    }
+}
+
+impl<V: Vectors, K: Panels> Tile<'_, V, K> {
+    /// The sums of the windows that begin at the given places.
+    #[inline(always)]
+    fn sums<const N: usize>(&self, begins: [usize; N]) -> [K::Lanes<V>; N] {
+        self.layer.sums(self.vectors, self.panel, self.image, begins)
+    }
+
+    #[inline(always)]
+    fn finish(&self, sums: &mut [K::Lanes<V>]) {
+        self.layer.finish(self.vectors, self.panel, sums);
+    }
+
+    /// The larger ones of what there is and of the windows that begin at the given places.
+    #[inline(always)]
+    fn larger<const N: usize>(&self, mut largest: K::Lanes<V>, begins: [usize; N]) -> K::Lanes<V> {
+        let sums = self.sums(begins);
+        let mut larger = |values: &[K::Lanes<V>; N]| {
+            for &values in values {
+                largest = K::larger(self.vectors, largest, values);
+            }
+        };
+        if self.layer.is_monotonic() {
+            larger(&sums);
+        } else {
+            // A copy: the sums of the other case stay in registers.
+            let mut outputs = sums;
+            self.finish(&mut outputs);
+            larger(&outputs);
+        }
+        largest
+    }
+
+    /// Writes the panel's part of neighbouring pixels.
+    #[inline(always)]
+    fn write<T: Copy>(&self, outputs: &[K::Lanes<V>], pixels: &mut [T], channels: usize)
+    where
+        K: Tiles<T>,
+    {
+        for (&outputs, pixel) in outputs.iter().zip(pixels.chunks_exact_mut(channels)) {
+            copy_first(&K::array(self.vectors, outputs), &mut pixel[self.channels.clone()]);
+        }
+    }
+}
+
+/// Copies as many values as there are places for, at most all: in parts of constant sizes, each of which is one instruction,
+/// where one part of any size would be a call.
+#[inline(always)]
+fn copy_first<T: Copy>(values: &[T; PANEL], places: &mut [T]) {
+    if let Ok(places) = <&mut [T; PANEL]>::try_from(&mut *places) {
+        *places = *values;
+        return;
+    }
+    let done = copy_part::<T, 8>(values, places, 0);
+    let done = copy_part::<T, 4>(values, places, done);
+    let done = copy_part::<T, 2>(values, places, done);
+    copy_part::<T, 1>(values, places, done);
+}
+
+/// Copies the next `N` values if `N` is a part of the number of places; how many are copied then.
+#[inline(always)]
+fn copy_part<T: Copy, const N: usize>(values: &[T; PANEL], places: &mut [T], done: usize) -> usize {
+    if places.len() & N == 0 {
+        return done;
+    }
+    places[done..][..N].copy_from_slice(&values[done..][..N]);
+    done + N
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use alloc::vec;
+    use alloc::vec::Vec;
+
+    use super::*;
+    use crate::kernels::vectors::Task;
+
+    struct Sweeping<'s, T, K: Tiles<T>> {
+        sweep: Sweep,
+        layer: K,
+        image: &'s [K::Cell],
+        outputs: &'s mut [T],
+    }
+
+    impl<T: Copy, K: Tiles<T>> Task for Sweeping<'_, T, K> {
+        type Output = ();
+
+        #[inline(always)]
+        fn run<V: Vectors>(self, vectors: V) {
+            self.sweep.run(vectors, &[self.layer], self.image, self.outputs);
+        }
+    }
+
+    /// The outputs of a row of windows, each of which begins `step` elements after the one before.
+    pub(crate) fn outputs<T: Element, K: Tiles<T>>(
+        layer: K,
+        image: &[K::Cell],
+        (windows, step): (usize, usize),
+        channels: usize,
+    ) -> Vec<T> {
+        let sweep = Sweep { windows: (1, windows), steps: (0, step), group: 0, channels, pooling: None };
+        let mut outputs = vec![T::zeroed(); windows * channels];
+        layer.engine().run(Sweeping { sweep, layer, image, outputs: &mut outputs });
+        outputs
+    }
+
+    #[test]
+    fn as_many_values_are_copied_as_there_are_places() {
+        let values: [u8; PANEL] = core::array::from_fn(|index| index as u8 + 1);
+        for count in 0..=PANEL {
+            let mut places = [0; PANEL];
+            copy_first(&values, &mut places[..count]);
+            assert_eq!(places[..count], values[..count]);
+            assert!(places[count..].iter().all(|&place| place == 0));
+        }
+    }
+}
