@@ -28,7 +28,7 @@ impl Depthwise {
             engine,
             taps: Taps::new(pixels.iter().copied().chain(filler))?,
             weights: PackedWeights::new(matrix.weights, matrix.channels, matrix.depth, matrix.depth),
-            ending: Ending::new(matrix),
+            ending: Ending::new(matrix, matrix.depth),
         })
     }
 }

@@ -82,8 +82,9 @@ enum WideRequantization {
 }
 
 impl Ending {
-    pub(crate) fn new(matrix: &Matrix<'_>) -> Self {
-        matrix.narrow().unwrap_or_else(|| Self::Wide(matrix.wide()))
+    /// The ending of a matrix whose rows are packed in runs of `run` weights.
+    pub(crate) fn new(matrix: &Matrix<'_>, run: usize) -> Self {
+        matrix.narrow().unwrap_or_else(|| Self::Wide(matrix.wide(run)))
     }
 
     /// Whether the largest sum of a channel always gives its largest output.
@@ -180,7 +181,7 @@ impl Matrix<'_> {
     }
 
     /// The ending in 64 bits.
-    fn wide(&self) -> WideEnding {
+    fn wide(&self, run: usize) -> WideEnding {
         let requantization = match self.factors {
             ChannelFactors::Fixed(multipliers) => WideRequantization::Fixed(multipliers.to_vec()),
             ChannelFactors::HalfAway(factors) => WideRequantization::HalfAway(factors.to_vec()),
@@ -189,7 +190,7 @@ impl Matrix<'_> {
             Bias::Narrow(bias) => bias.iter().map(|&bias| bias.into()).collect(),
             Bias::Wide(bias) => bias.to_vec(),
         };
-        let block = exact_pairs(self.weights, self.depth, self.bound);
+        let block = exact_pairs(self.weights, self.depth, run, self.bound);
         WideEnding { block, bias, requantization, range: self.range }
     }
 

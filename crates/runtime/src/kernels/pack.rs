@@ -48,20 +48,23 @@ impl PackedWeights {
     }
 }
 
-/// The most pairs of a row that may be summed in 32 bits: every sum of that many products with elements of
+/// The most packed pairs of a row that may be summed in 32 bits: every sum of that many products with elements of
 /// `-bound..=bound` is exact, whatever the elements and the order.
 ///
-/// From the weights' own magnitudes: the sum of `bound * |w|` over any `n` pairs in a row must stay below 2^31.
-pub(crate) fn exact_pairs(weights: &[i8], depth: usize, bound: i64) -> usize {
-    let pairs = depth.div_ceil(2);
+/// From the weights' own magnitudes: the sum of `bound * |w|` over each block of `n` pairs must stay below 2^31. A run of odd
+/// length ends with half a pair, so blocks of pairs are no blocks of weights.
+pub(crate) fn exact_pairs(weights: &[i8], depth: usize, run: usize, bound: i64) -> usize {
     let limit = i64::from(i32::MAX) / bound;
-    let magnitude = |block: &[i8]| block.iter().map(|w| i64::from(w.unsigned_abs())).sum::<i64>();
-    let fits = |n: usize| {
-        weights.chunks_exact(depth.max(1)).all(|row| row.chunks(2 * n).all(|block| magnitude(block) <= limit))
+    let magnitude = |pair: &[i8]| pair.iter().map(|w| i64::from(w.unsigned_abs())).sum::<i64>();
+    let pairs = |row: &[i8]| -> Vec<i64> {
+        row.chunks(run.max(1)).flat_map(|run| run.chunks(2)).map(magnitude).collect()
     };
+    let rows: Vec<Vec<i64>> = weights.chunks_exact(depth.max(1)).map(pairs).collect();
+    let fits =
+        |n: usize| rows.iter().all(|row| row.chunks(n).all(|block| block.iter().sum::<i64>() <= limit));
     // Whole rows nearly always fit; where they do not, halves, quarters, … down to what any weights allow.
     let always = usize::try_from(limit / 256).unwrap_or(usize::MAX).max(1);
-    let mut n = pairs.max(1);
+    let mut n = rows.first().map_or(0, Vec::len).max(1);
     while n > always && !fits(n) {
         n = n.div_ceil(2);
     }
@@ -85,9 +88,18 @@ mod tests {
 
     #[test]
     fn small_weights_are_summed_in_one_go_and_large_ones_in_blocks() {
-        assert_eq!(exact_pairs(&[30; 2000], 2000, 1 << 15), 1000);
-        let blocks = exact_pairs(&[-128; 5000], 5000, 1 << 15);
+        assert_eq!(exact_pairs(&[30; 2000], 2000, 2000, 1 << 15), 1000);
+        let blocks = exact_pairs(&[-128; 5000], 5000, 5000, 1 << 15);
         assert!(blocks * 2 * 128 <= 65_535, "{blocks}");
-        assert_eq!(exact_pairs(&[], 0, 1 << 15), 1);
+        assert_eq!(exact_pairs(&[], 0, 1, 1 << 15), 1);
+    }
+
+    #[test]
+    fn blocks_are_counted_in_pairs_also_where_runs_are_odd() {
+        // Each run of one weight is a pair, and 600 of them of full size are too many.
+        let mut weights = [0; 1200];
+        weights[..600].fill(-128);
+        let n = exact_pairs(&weights, 1200, 1, 1 << 15);
+        assert!(n * 128 <= 65_535, "{n}");
     }
 }

@@ -27,7 +27,7 @@ impl Product {
             engine,
             pairs: Taps::new(pairs)?,
             weights: PackedWeights::new(matrix.weights, matrix.channels, matrix.depth, run),
-            ending: Ending::new(matrix),
+            ending: Ending::new(matrix, run),
         })
     }
 }
@@ -129,8 +129,10 @@ mod tests {
         }
 
         fn outputs(&self, engine: Engine, matrix: &Matrix<'_>) -> Vec<i16> {
-            // Rows lie one after the other, and the last one has an element behind it.
-            let product = Product::new(engine, matrix, &[0], self.depth).unwrap();
+            // Rows lie one after the other, and the last one has an element behind it. Odd runs are packed with half a pair.
+            let run = if self.depth.is_multiple_of(3) { self.depth / 3 } else { self.depth };
+            let runs: Vec<usize> = (0..self.depth).step_by(run).collect();
+            let product = Product::new(engine, matrix, &runs, run).unwrap();
             let image = [&self.rows[..], &[0x5555]].concat();
             let rows = self.rows.len() / self.depth;
             outputs(product, &image, (rows, self.depth), self.channels)
@@ -186,7 +188,7 @@ mod tests {
 
     #[test]
     fn extremes_of_every_depth_equal_the_definition() {
-        for depth in [1usize, 2, 3, 4, 5, 507, 508, 509, 1016, 4097] {
+        for depth in [1usize, 2, 3, 4, 5, 507, 508, 509, 1016, 3069, 4097] {
             for channels in [1, 15, 16, 17] {
                 for (x, w) in [(i16::MIN, -128), (i16::MIN, 127), (i16::MAX, -128), (1, 1)] {
                     let shift = -14 - depth.ilog2() as i32;
