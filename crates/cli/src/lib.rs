@@ -3,6 +3,8 @@
 //! This library is the whole command but for the process around it: [`Arguments`] are what the command line said, and
 //! [`run`] does it, with everything that is printed going to a writer. `docs/cli.md` shows each command at work.
 
+#![forbid(unsafe_code)]
+
 mod arguments;
 mod array;
 mod bench;

@@ -1,5 +1,7 @@
 //! `burnlite`: see `burnlite --help`.
 
+#![forbid(unsafe_code)]
+
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
