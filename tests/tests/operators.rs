@@ -13,7 +13,7 @@ const HEADING: &str = "# Operator support
 
 Every operator that `burnlite-tflite` reads and writes, and how many of the models in `tests/fixtures/operators` compare
 `burnlite-runtime` with LiteRT's reference kernels in each type: integers bit for bit, floats within 4 units in the last
-place or a relative 1e-6. \"int16\" is 16x8 where there are weights, \"other\" stands for int32, int64, uint8 and bool; the
+place or 1e-6 of the result's largest value. \"int16\" is 16x8 where there are weights, \"other\" stands for int32, int64, uint8 and bool; the
 column tflite-micro counts the models that are also compared with tflite-micro's own kernels, under
 `Numerics::TfLiteMicro`. A dash is a type that the reference kernels lack. WHILE, IF, custom and string operators are
 refused with an error that names them.

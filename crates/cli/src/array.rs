@@ -81,6 +81,10 @@ pub(crate) fn real_values(
     element_type: ElementType,
     quantization: Option<&Quantization>,
 ) -> Option<Vec<f64>> {
+    // Half precision is stored as integers, which are not its numbers.
+    if element_type == ElementType::Float16 {
+        return None;
+    }
     let quantization = quantization.filter(|quantization| !quantization.is_per_channel());
     let (scale, zero_point) = quantization.map_or((1.0, 0.0), |quantization| {
         (f64::from(quantization.scale[0]), quantization.zero_point[0] as f64)

@@ -4,7 +4,6 @@ use burnlite_tflite::Conv2dOptions;
 use bytemuck::Zeroable;
 
 use crate::error::OperatorFault;
-use crate::frame::elements_mut;
 use crate::ops::hybrid::{Hybrid, SampleRange};
 use crate::ops::integer::Rescaling;
 use crate::ops::tiled::{Order, Patches};
@@ -77,23 +76,20 @@ impl Conv2d {
         })
     }
 
-    /// Copies what a window sees of an image into `patch`.
+    /// Calls `run` for each run of neighbouring elements that a window sees, with where it lies in the image and in a row of
+    /// weights, and its length. Taps outside the image are left out.
     #[inline]
-    fn gather<X: Copy>(&self, image: &[X], patch: &mut [X], outside: X, [row, column, group]: [usize; 3]) {
+    fn for_each_run(&self, [row, column, group]: [usize; 3], mut run: impl FnMut(usize, usize, usize)) {
         let Self { rows, columns, groups, depth, .. } = *self;
-        let (rows_inside, columns_inside) = (rows.taps_inside(row), columns.taps_inside(column));
-        if rows_inside.len() < rows.taps || columns_inside.len() < columns.taps {
-            patch.fill(outside);
-        }
+        let columns_inside = columns.taps_inside(column);
         // Neighbouring taps see neighbouring pixels unless something lies between them.
-        let run = if columns.dilation == 1 && groups == 1 { columns_inside.len().max(1) } else { 1 };
-        for tap_row in rows_inside {
+        let taps = if columns.dilation == 1 && groups == 1 { columns_inside.len().max(1) } else { 1 };
+        for tap_row in rows.taps_inside(row) {
             let pixel_row = rows.pixel(row, tap_row) * columns.input;
-            for tap_column in columns_inside.clone().step_by(run) {
+            for tap_column in columns_inside.clone().step_by(taps) {
                 let pixel = pixel_row + columns.pixel(column, tap_column);
                 let tap = tap_row * columns.taps + tap_column;
-                let seen = &image[(pixel * groups + group) * depth..][..run * depth];
-                patch[tap * depth..][..run * depth].copy_from_slice(seen);
+                run((pixel * groups + group) * depth, tap * depth, taps * depth);
             }
         }
     }
@@ -103,12 +99,6 @@ impl Layer for Conv2d {
     fn samples(&self) -> Samples {
         let elements = self.rows.input * self.columns.input * self.groups * self.depth;
         Samples { count: self.batch, elements }
-    }
-
-    /// A patch: what a window sees, one element after the other as the weights lie.
-    fn scratch_bytes<A: Arithmetic>(&self) -> usize {
-        let elements = self.rows.taps * self.columns.taps * self.depth;
-        elements.saturating_mul(size_of::<A::Input>())
     }
 
     fn patches(&self) -> Option<Patches> {
@@ -122,19 +112,22 @@ impl Layer for Conv2d {
         arithmetic: &A,
         image: &[A::Input],
         weights: &[A::Weight],
-        scratch: &mut [u8],
+        _scratch: &mut [u8],
         mut output: impl FnMut(usize, A::Sum),
     ) {
-        let patch = elements_mut::<A::Input>(scratch);
         let channels = self.channels / self.groups;
+        let length = self.rows.taps * self.columns.taps * self.depth;
         for row in 0..self.rows.output {
             for column in 0..self.columns.output {
                 for group in 0..self.groups {
-                    // Zeros outside the image add nothing to the sum: taps there are left out, as they must be.
-                    self.gather(image, patch, arithmetic.zero(), [row, column, group]);
                     for channel in group * channels..(group + 1) * channels {
-                        let weights = &weights[channel * patch.len()..][..patch.len()];
-                        output(channel, arithmetic.plus_dot(A::Sum::zeroed(), patch, weights));
+                        let weights = &weights[channel * length..][..length];
+                        let mut sum = A::Sum::zeroed();
+                        self.for_each_run([row, column, group], |pixel, tap, elements| {
+                            let (seen, weights) = (&image[pixel..][..elements], &weights[tap..][..elements]);
+                            sum = arithmetic.plus_dot(sum, seen, weights);
+                        });
+                        output(channel, sum);
                     }
                 }
             }

@@ -86,6 +86,13 @@ impl Patches {
         laid_out.is_some_and(|elements| elements / 8 <= image.max(1 << 12))
     }
 
+    /// Whether packed weights are not many times the weights: panels have sixteen channels, of one group.
+    fn fills_panels(&self, channels: usize) -> bool {
+        let in_group = channels / self.groups.max(1);
+        let packed = self.groups.saturating_mul(PANEL).saturating_mul(self.row());
+        self.weights == Order::Depthwise || 4 * in_group >= PANEL || packed <= 1 << 16
+    }
+
     /// Elements of a row of pixels, padding included.
     fn line(&self) -> usize {
         self.columns.extent(self.spread.1) * self.pixel()
@@ -204,7 +211,10 @@ impl Weighted<'_, '_> {
         let engine = self.node.options.kernels.engine()?;
         let patches = self.patches(layer)?;
         let bias = self.known_bias::<f32>()?;
-        let weights = patches.ordered(self.known::<f32>()?, self.channels);
+        // A zero of the padding times an infinite weight would be no number; the plain loops leave the padding out.
+        let weights =
+            self.known::<f32>().filter(|weights| weights.iter().all(|weight| weight.is_finite()))?;
+        let weights = patches.ordered(weights, self.channels);
         let input = (self.positions.input, 0);
         if patches.weights == Order::Depthwise {
             let taps = patches.taps();
@@ -224,7 +234,7 @@ impl Weighted<'_, '_> {
     }
 
     fn patches<L: Layer>(&self, layer: &L) -> Option<Patches> {
-        layer.patches().filter(Patches::is_compact)
+        layer.patches().filter(|patches| patches.is_compact() && patches.fills_panels(self.channels))
     }
 
     /// The weights, where they are constant.

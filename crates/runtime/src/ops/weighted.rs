@@ -24,8 +24,6 @@ pub(crate) trait Arithmetic: Debug + Send + Sync + 'static {
     type Weight: Element;
     type Sum: Element;
 
-    /// The input that stands for zero, as the outside of an image does.
-    fn zero(&self) -> Self::Input;
     fn plus_product(&self, sum: Self::Sum, x: Self::Input, weight: Self::Weight) -> Self::Sum;
     /// The sum plus the products of a row of inputs with a row of weights, in order.
     fn plus_dot(&self, sum: Self::Sum, row: &[Self::Input], weights: &[Self::Weight]) -> Self::Sum;
@@ -219,9 +217,6 @@ impl Arithmetic for Floats {
     type Weight = f32;
     type Sum = f32;
 
-    fn zero(&self) -> f32 {
-        0.0
-    }
     #[inline]
     fn plus_product(&self, sum: f32, x: f32, weight: f32) -> f32 {
         sum + x * weight
@@ -249,9 +244,6 @@ where
     type Weight = W;
     type Sum = A;
 
-    fn zero(&self) -> T {
-        T::saturating_from(self.zero_points.0)
-    }
     #[inline]
     fn plus_product(&self, sum: A, x: T, weight: W) -> A {
         sum.plus_product(x.into() - self.zero_points.0, weight.into() - self.zero_points.1)
@@ -450,5 +442,21 @@ pub(crate) mod tests {
         assert!(fault(depthwise(), [2, 1, 1, 2], 2).contains("must be 1"));
         assert!(fault(depthwise(), [1, 1, 1, 4], 2).contains("the bias must have 4 elements"));
         assert!(fault(conv_2d(ElementType::Float32), [1, 1, 1, 3], 1).contains("divide"));
+    }
+
+    #[test]
+    fn taps_outside_the_image_do_not_count_whatever_their_weight() {
+        let mut weights = [1.0f32; 9];
+        weights[0] = f32::INFINITY;
+        let options =
+            Conv2dOptions { padding: Padding::Same, stride_w: 1, stride_h: 1, ..Conv2dOptions::default() };
+        let operands = [
+            Tensor::constant("", [1, 2, 2, 1], &[1.0f32; 4]),
+            Tensor::constant("", [1, 3, 3, 1], &weights),
+            Tensor::constant("", [1], &[0.0f32]),
+        ];
+        let output = Tensor::new("", ElementType::Float32, []);
+        let found = result::<f32>(Op::Conv2d(options), &operands, output, Numerics::LiteRt).unwrap();
+        assert_eq!(found, [4.0, 4.0, 4.0, f32::MAX]);
     }
 }
