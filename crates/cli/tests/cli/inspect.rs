@@ -31,7 +31,7 @@ fn the_report_has_everything_about_a_model() {
 fn the_text_says_the_same() {
     let text = succeed(["inspect", MODEL, "--kernels", "generic"]);
     for part in [
-        "arena                 13,",
+        "arena                 9,",
         "float32 [1, 28, 28] 'serving_default_image:0', resizable as [-1, 28, 28]",
         "image = 'serving_default_image:0'",
         "CONV_2D version 3, kernels generic, 73,008 multiply-accumulates, 156 bytes of constants",
