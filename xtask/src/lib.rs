@@ -11,7 +11,7 @@
 //! | [`stages::convert`] | `mnist_float32.tflite`, the first 100 training images | the four integer models |
 //! | [`stages::evaluate`] | the five models, the test images | `first_digit.png`, `evaluation.json` |
 //!
-//! [`bench`] is no stage: it times the runtime beside LiteRT.
+//! [`bench()`] is no stage: it times the runtime beside LiteRT.
 
 #![forbid(unsafe_code)]
 
