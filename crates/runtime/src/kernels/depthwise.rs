@@ -1,21 +1,18 @@
 //! Depthwise convolution: the taps of each channel times the channel's own weights, requantized.
 
 use crate::kernels::Engine;
+use crate::kernels::integers::{IntegerPanels, Packed};
 use crate::kernels::matrix::{Ending, Matrix};
 use crate::kernels::pack::{PANEL, PackedWeights};
-use crate::kernels::sweep::{Panels, Tiles};
 use crate::kernels::taps::Taps;
 use crate::kernels::vectors::Vectors;
-use crate::ops::integer::Integer;
 
 /// A depthwise layer's weights, packed, and the way of its sums to outputs.
 #[derive(Debug)]
 pub(crate) struct Depthwise {
-    engine: Engine,
     /// The channels of a panel of each pixel under a window; two pixels are a pair.
     taps: Taps<PANEL>,
-    weights: PackedWeights,
-    ending: Ending,
+    packed: Packed,
 }
 
 impl Depthwise {
@@ -25,37 +22,28 @@ impl Depthwise {
         // The weight of a tap that fills a pair up is 0.
         let filler = pixels.last().copied().filter(|_| !pixels.len().is_multiple_of(2));
         Some(Self {
-            engine,
             taps: Taps::new(pixels.iter().copied().chain(filler))?,
-            weights: PackedWeights::new(matrix.weights, matrix.channels, matrix.depth, matrix.depth),
-            ending: Ending::new(matrix, matrix.depth),
+            packed: Packed {
+                engine,
+                weights: PackedWeights::new(matrix.weights, matrix.channels, matrix.depth, matrix.depth),
+                ending: Ending::new(matrix, matrix.depth),
+            },
         })
     }
 }
 
-impl Panels for Depthwise {
-    type Cell = i16;
-    type Lanes<V: Vectors> = V::Ints;
+impl IntegerPanels for Depthwise {
     const STEP: usize = PANEL;
 
-    fn engine(&self) -> Engine {
-        self.engine
+    #[inline(always)]
+    fn packed(&self) -> &Packed {
+        &self.packed
     }
-    fn channels(&self) -> usize {
-        self.weights.channels
-    }
-    fn packed_bytes(&self) -> usize {
-        self.weights.bytes()
+    fn packed_mut(&mut self) -> &mut Packed {
+        &mut self.packed
     }
     fn span(&self) -> usize {
-        self.taps.span() + self.weights.channels.saturating_sub(1) / PANEL * PANEL
-    }
-    fn bound(&mut self, (min, max): (f64, f64)) {
-        self.ending.bound((min as i32, max as i32));
-    }
-    #[inline(always)]
-    fn is_monotonic(&self) -> bool {
-        self.ending.is_monotonic()
+        self.taps.span()
     }
     #[inline(always)]
     fn sums<V: Vectors, const N: usize>(
@@ -65,33 +53,11 @@ impl Panels for Depthwise {
         image: &[i16],
         begins: [usize; N],
     ) -> [V::Ints; N] {
-        let (rows, weights) = (self.taps.rows(image, begins), self.weights.panel(panel));
-        self.ending.sums(vectors, panel, weights.len(), |block| {
+        let Packed { weights, ending, .. } = &self.packed;
+        let (rows, weights) = (self.taps.rows(image, begins), weights.panel(panel));
+        ending.sums(vectors, panel, weights.len(), |block| {
             vectors.depthwise(rows, self.taps.block(2 * block.start..2 * block.end), &weights[block])
         })
-    }
-    #[inline(always)]
-    fn finish<V: Vectors>(&self, vectors: V, panel: usize, sums: &mut [V::Ints]) {
-        self.ending.finish(vectors, panel, sums);
-    }
-    #[inline(always)]
-    fn lowest<V: Vectors>(vectors: V) -> V::Ints {
-        vectors.ints([i32::MIN; PANEL])
-    }
-    #[inline(always)]
-    fn larger<V: Vectors>(vectors: V, a: V::Ints, b: V::Ints) -> V::Ints {
-        vectors.larger(a, b)
-    }
-}
-
-impl<T: Integer> Tiles<T> for Depthwise {
-    #[inline(always)]
-    fn cell(element: T, zero_point: i32) -> i16 {
-        (element.into() - zero_point) as i16
-    }
-    #[inline(always)]
-    fn array<V: Vectors>(vectors: V, outputs: V::Ints) -> [T; PANEL] {
-        vectors.int_array(outputs).map(T::truncating_from)
     }
 }
 

@@ -1,21 +1,18 @@
 //! Rows of activations times packed weights, requantized: the inner part of convolutions and dense layers.
 
 use crate::kernels::Engine;
+use crate::kernels::integers::{IntegerPanels, Packed};
 use crate::kernels::matrix::{Ending, Matrix};
-use crate::kernels::pack::{PANEL, PackedWeights};
-use crate::kernels::sweep::{Panels, Tiles};
+use crate::kernels::pack::PackedWeights;
 use crate::kernels::taps::Taps;
 use crate::kernels::vectors::Vectors;
-use crate::ops::integer::Integer;
 
 /// A layer's weights, packed, and the way of its sums to outputs.
 #[derive(Debug)]
 pub(crate) struct Product {
-    engine: Engine,
     /// The pairs of a row; one that fills an odd run up has a second element without effect.
     pairs: Taps<2>,
-    weights: PackedWeights,
-    ending: Ending,
+    packed: Packed,
 }
 
 impl Product {
@@ -24,37 +21,28 @@ impl Product {
     pub(crate) fn new(engine: Engine, matrix: &Matrix<'_>, runs: &[usize], run: usize) -> Option<Self> {
         let pairs = runs.iter().flat_map(|&start| (start..start + run).step_by(2));
         Some(Self {
-            engine,
             pairs: Taps::new(pairs)?,
-            weights: PackedWeights::new(matrix.weights, matrix.channels, matrix.depth, run),
-            ending: Ending::new(matrix, run),
+            packed: Packed {
+                engine,
+                weights: PackedWeights::new(matrix.weights, matrix.channels, matrix.depth, run),
+                ending: Ending::new(matrix, run),
+            },
         })
     }
 }
 
-impl Panels for Product {
-    type Cell = i16;
-    type Lanes<V: Vectors> = V::Ints;
+impl IntegerPanels for Product {
     const STEP: usize = 0;
 
-    fn engine(&self) -> Engine {
-        self.engine
+    #[inline(always)]
+    fn packed(&self) -> &Packed {
+        &self.packed
     }
-    fn channels(&self) -> usize {
-        self.weights.channels
-    }
-    fn packed_bytes(&self) -> usize {
-        self.weights.bytes()
+    fn packed_mut(&mut self) -> &mut Packed {
+        &mut self.packed
     }
     fn span(&self) -> usize {
         self.pairs.span()
-    }
-    fn bound(&mut self, (min, max): (f64, f64)) {
-        self.ending.bound((min as i32, max as i32));
-    }
-    #[inline(always)]
-    fn is_monotonic(&self) -> bool {
-        self.ending.is_monotonic()
     }
     #[inline(always)]
     fn sums<V: Vectors, const N: usize>(
@@ -64,34 +52,11 @@ impl Panels for Product {
         image: &[i16],
         begins: [usize; N],
     ) -> [V::Ints; N] {
-        let (rows, weights) = (self.pairs.rows(image, begins), self.weights.panel(panel));
-        self.ending.sums(vectors, panel, weights.len(), |block| {
+        let Packed { weights, ending, .. } = &self.packed;
+        let (rows, weights) = (self.pairs.rows(image, begins), weights.panel(panel));
+        ending.sums(vectors, panel, weights.len(), |block| {
             vectors.tile(rows, self.pairs.block(block.clone()), &weights[block])
         })
-    }
-    #[inline(always)]
-    fn finish<V: Vectors>(&self, vectors: V, panel: usize, sums: &mut [V::Ints]) {
-        self.ending.finish(vectors, panel, sums);
-    }
-    #[inline(always)]
-    fn lowest<V: Vectors>(vectors: V) -> V::Ints {
-        vectors.ints([i32::MIN; PANEL])
-    }
-    #[inline(always)]
-    fn larger<V: Vectors>(vectors: V, a: V::Ints, b: V::Ints) -> V::Ints {
-        vectors.larger(a, b)
-    }
-}
-
-impl<T: Integer> Tiles<T> for Product {
-    /// At most 16 bits: a difference of 8-bit integers, or a 16-bit one less 0.
-    #[inline(always)]
-    fn cell(element: T, zero_point: i32) -> i16 {
-        (element.into() - zero_point) as i16
-    }
-    #[inline(always)]
-    fn array<V: Vectors>(vectors: V, outputs: V::Ints) -> [T; PANEL] {
-        vectors.int_array(outputs).map(T::truncating_from)
     }
 }
 
