@@ -52,7 +52,7 @@ pub(crate) fn quantized<'a>(
     progress: impl FnMut(usize),
 ) -> Result<Vec<(ModelKind, Model<'a>)>> {
     let samples = (0..train.len().min(CALIBRATION_IMAGES)).map(|index| [train.normalized(index)]);
-    let calibration = Calibration::run::<[[f32; PIXELS]; 1], [f32; PIXELS]>(model, samples, progress)?;
+    let calibration = Calibration::run::<[[f32; PIXELS]; 1]>(model, samples, progress)?;
     let quantize = |kind: ModelKind| {
         let (scheme, io_type) = kind.scheme?;
         let quantizer = Quantizer::new(scheme).input_type(io_type).output_type(io_type).bias_correction(true);

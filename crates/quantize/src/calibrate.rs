@@ -1,41 +1,54 @@
 //! Calibration: the ranges of a float model's activations, from samples or from the file.
 
 mod exact_sum;
+mod file;
+mod fingerprint;
 mod means;
 mod observer;
+mod sample;
 
-use burnlite_runtime::{Interpreter, InterpreterOptions};
+use burnlite_runtime::{Interpreter, InterpreterOptions, Kernels};
 use burnlite_tflite::{ElementType, Graph, Model, Tensor, TensorId};
+use serde::{Deserialize, Serialize};
 
+use exact_sum::MOST_SAMPLES;
+use fingerprint::Fingerprint;
 use means::InputMeans;
 pub use observer::Bounds;
-use observer::MinMax;
+use observer::Observer;
+pub use sample::Sample;
 
-use crate::Error;
+use crate::{Error, SampleFault};
 
-/// The ranges of a model's activations and, where it ran on samples, the means of its layers' inputs.
+/// What calibration knows of a model: the ranges of its activations and, where it ran on samples, the means of its layers'
+/// inputs.
 ///
 /// One calibration serves every [`Scheme`](crate::Scheme). Calibrations of the same model over different samples
-/// [merge](Self::merge) into exactly the calibration over all of them.
-#[derive(Debug, Clone, PartialEq)]
+/// [merge](Self::merge) into exactly the calibration over all of them, whatever the order: samples can be divided among
+/// machines, and what they saw travels as [JSON](Self::to_json).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Calibration {
+    model: Fingerprint,
+    samples: usize,
     tensors: Vec<Statistics>,
     inputs: InputMeans,
-    samples: usize,
 }
 
 /// What is known of one tensor.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Statistics {
     name: String,
-    observer: MinMax,
+    #[serde(default, skip_serializing_if = "Observer::is_blank")]
+    observer: Observer,
 }
 
 impl Calibration {
     /// Runs the float model on every sample and takes note of the values of its activations.
     ///
-    /// A sample has one slice for each input, in the graph's order, in the layout of the input's shape (batch
-    /// included). Samples are taken one at a time. After each, `progress` gets the number of samples done.
+    /// A [sample](Sample) has one slice for each input, or sets them in any other way. Samples are taken one at a time.
+    /// After each, `progress` gets the number of samples done.
     ///
     /// ```
     /// # use burnlite_tflite::{ElementType, Graph, Model, Op, Operator, Tensor};
@@ -54,33 +67,69 @@ impl Calibration {
     /// # Ok::<(), burnlite_quantize::Error>(())
     /// ```
     ///
+    /// The model runs with [`portable`](Self::portable) kernels; [`extend`](Self::extend) lets the caller choose.
+    ///
     /// # Errors
-    /// [`Error::NoSamples`]; [`Error::InputCount`], [`Error::InputLength`], [`Error::InputNotFinite`] for a sample that
-    /// does not fit; [`Error::ActivationNotFinite`] where the model computes NaN or an infinity;
-    /// [`Error::AlreadyQuantized`], [`Error::SeveralGraphs`], [`Error::InputType`] for a model that is not a plain
-    /// float model; [`Error::Runtime`] where the model does not run.
-    pub fn run<S, V>(
+    /// [`Error::NoSamples`]; [`Error::Sample`] for a sample that does not fit, or that makes the model compute NaN or an
+    /// infinity; [`Error::AlreadyQuantized`], [`Error::SeveralGraphs`] for a model that is not a plain float model;
+    /// [`Error::Runtime`] where the model does not run.
+    pub fn run<S: Sample>(
         model: &Model<'_>,
         samples: impl IntoIterator<Item = S>,
-        mut progress: impl FnMut(usize),
-    ) -> Result<Self, Error>
-    where
-        S: AsRef<[V]>,
-        V: AsRef<[f32]>,
-    {
-        let graph = float_graph(model)?;
-        let options = InterpreterOptions { keep_intermediates: true, ..InterpreterOptions::default() };
-        let mut interpreter = Interpreter::with_options(model, &options)?;
-        let mut calibration = Self::blank(graph);
-        for sample in samples {
-            let number = calibration.samples;
-            set_inputs(&mut interpreter, graph, number, sample.as_ref())?;
-            interpreter.invoke()?;
-            calibration.observe(&interpreter, graph)?;
-            calibration.samples += 1;
-            progress(calibration.samples);
-        }
+        progress: impl FnMut(usize),
+    ) -> Result<Self, Error> {
+        let mut calibration = Self::empty(model)?;
+        calibration.extend(model, &Self::portable(), samples, progress)?;
         if calibration.samples == 0 { Err(Error::NoSamples) } else { Ok(calibration) }
+    }
+
+    /// How [`run`](Self::run) runs the model: with the kernels that every machine has, so that every machine sees the
+    /// same ranges to the last bit and writes the same file.
+    ///
+    /// The kernels of an instruction set sum floats in orders of their own, and with fused multiplication: they are
+    /// faster, and differ in the last places.
+    pub fn portable() -> InterpreterOptions {
+        InterpreterOptions { kernels: Kernels::Named("generic"), ..InterpreterOptions::default() }
+    }
+
+    /// Runs the float model on further samples, as [`run`](Self::run) does, with the given options.
+    ///
+    /// ```
+    /// # use burnlite_tflite::{ElementType, Graph, Model, Op, Operator, Tensor};
+    /// # let mut graph = Graph::default();
+    /// # let x = graph.add_tensor(Tensor::new("x", ElementType::Float32, [1, 2]));
+    /// # let y = graph.add_tensor(Tensor::new("y", ElementType::Float32, [1, 2]));
+    /// # graph.operators.push(Operator::new(Op::Relu, [x], [y]));
+    /// # graph.inputs.push(x);
+    /// # graph.outputs.push(y);
+    /// # let model = Model::new(graph);
+    /// use burnlite_quantize::Calibration;
+    ///
+    /// // Yesterday's samples, then today's.
+    /// let saved = Calibration::run(&model, [[[0.5, -1.0]]], |_| ())?.to_json();
+    /// let mut calibration = Calibration::from_json(&saved)?;
+    /// calibration.extend(&model, &Calibration::portable(), [[[0.25, 2.0]]], |_| ())?;
+    /// assert_eq!(calibration.samples(), 2);
+    /// assert_eq!(calibration.range(x).map(|range| (range.min, range.max)), Some((-1.0, 2.0)));
+    /// # Ok::<(), burnlite_quantize::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`run`](Self::run), but that there may be no samples; [`Error::OtherModel`], [`Error::OtherContents`] where the
+    /// calibration is of another model. Then `self` is as before.
+    pub fn extend<S: Sample>(
+        &mut self,
+        model: &Model<'_>,
+        options: &InterpreterOptions,
+        samples: impl IntoIterator<Item = S>,
+        progress: impl FnMut(usize),
+    ) -> Result<(), Error> {
+        let graph = float_graph(model)?;
+        self.check_graph(graph)?;
+        let mut seen = self.blank();
+        let observe = |interpreter: &Interpreter<'_>| seen.observe(interpreter, graph);
+        for_each_sample(model, options, samples, progress, observe)?;
+        self.merge(&seen)
     }
 
     /// The ranges that a calibration by TensorFlow (or another tool) left in the file: `quantization.min` and `max`.
@@ -90,11 +139,11 @@ impl Calibration {
     /// [`Error::AlreadyQuantized`], [`Error::SeveralGraphs`] for a model that is not a plain float model.
     pub fn from_model(model: &Model<'_>) -> Result<Self, Error> {
         let graph = float_graph(model)?;
-        let mut calibration = Self::blank(graph);
+        let mut calibration = Self::of_graph(graph);
         for id in activations(graph) {
             let tensor = &graph.tensors[id.index()];
             if let Some(bounds) = range_in_file(tensor)? {
-                calibration.tensors[id.index()].observer = MinMax::of(bounds);
+                calibration.tensors[id.index()].observer = Observer::of(bounds);
             }
         }
         let is_blank = calibration.tensors.iter().all(|tensor| tensor.observer.bounds().is_none());
@@ -125,7 +174,7 @@ impl Calibration {
     /// # Errors
     /// [`Error::AlreadyQuantized`], [`Error::SeveralGraphs`] for a model that is not a plain float model.
     pub fn empty(model: &Model<'_>) -> Result<Self, Error> {
-        Ok(Self::blank(float_graph(model)?))
+        Ok(Self::of_graph(float_graph(model)?))
     }
 
     /// The range of a tensor; `None` where nothing was seen of it (constants, integers, tensors of another model).
@@ -141,30 +190,36 @@ impl Calibration {
     /// Adds what another calibration of the same model saw.
     ///
     /// # Errors
-    /// [`Error::OtherModel`] where the tensors' names differ, [`Error::OtherLayer`] where the layers do; `self` is as
-    /// before.
+    /// [`Error::OtherModel`] where the tensors' names differ, [`Error::OtherContents`] where the models do otherwise;
+    /// [`Error::TooManySamples`]. Then `self` is as before.
     pub fn merge(&mut self, other: &Self) -> Result<(), Error> {
         self.check_names(other.tensors.iter().map(|tensor| tensor.name.as_str()))?;
-        if self.samples > 0 && other.samples > 0 {
-            self.inputs.check(&other.inputs)?;
-        }
+        self.check_fingerprint(other.model)?;
+        self.inputs.check(&other.inputs)?;
+        let samples =
+            self.samples.checked_add(other.samples).filter(|&samples| samples as u64 <= MOST_SAMPLES);
+        self.samples = samples.ok_or(Error::TooManySamples)?;
         for (mine, theirs) in self.tensors.iter_mut().zip(&other.tensors) {
-            mine.observer.merge(theirs.observer);
+            mine.observer.merge(&theirs.observer);
         }
         self.inputs.merge(&other.inputs);
-        self.samples += other.samples;
         Ok(())
     }
 
     /// The mean over the samples of what each weight of a layer meets, `[groups, weights of a channel]`, for the
     /// operator of the given index; `None` where no sample was seen.
     pub(crate) fn input_means(&self, operator: usize) -> Option<Vec<f64>> {
-        self.inputs.of(operator, self.samples)
+        self.inputs.of(operator)
     }
 
     /// Checks that the calibration is of this graph.
     pub(crate) fn check_graph(&self, graph: &Graph<'_>) -> Result<(), Error> {
-        self.check_names(graph.tensors.iter().map(|tensor| tensor.name.as_str()))
+        self.check_names(graph.tensors.iter().map(|tensor| tensor.name.as_str()))?;
+        self.check_fingerprint(Fingerprint::of(graph))
+    }
+
+    fn check_fingerprint(&self, fingerprint: Fingerprint) -> Result<(), Error> {
+        if self.model == fingerprint { Ok(()) } else { Err(Error::OtherContents) }
     }
 
     fn check_names<'n>(&self, names: impl Iterator<Item = &'n str>) -> Result<(), Error> {
@@ -182,26 +237,72 @@ impl Calibration {
         Ok(())
     }
 
-    fn blank(graph: &Graph<'_>) -> Self {
+    /// What is known of a graph before the first sample.
+    fn of_graph(graph: &Graph<'_>) -> Self {
         let blank =
-            |tensor: &Tensor<'_>| Statistics { name: tensor.name.clone(), observer: MinMax::default() };
+            |tensor: &Tensor<'_>| Statistics { name: tensor.name.clone(), observer: Observer::default() };
         let tensors = graph.tensors.iter().map(blank).collect();
-        Self { tensors, inputs: InputMeans::default(), samples: 0 }
+        Self { model: Fingerprint::of(graph), samples: 0, tensors, inputs: InputMeans::default() }
+    }
+
+    /// The same before the first sample.
+    fn blank(&self) -> Self {
+        let blank =
+            |tensor: &Statistics| Statistics { name: tensor.name.clone(), observer: tensor.observer.blank() };
+        let tensors = self.tensors.iter().map(blank).collect();
+        Self { model: self.model, samples: 0, tensors, inputs: InputMeans::default() }
     }
 
     /// Observes the activations of the sample that was run last.
-    fn observe(&mut self, interpreter: &Interpreter<'_>, graph: &Graph<'_>) -> Result<(), Error> {
+    fn observe(&mut self, interpreter: &Interpreter<'_>, graph: &Graph<'_>) -> Result<(), SampleFault> {
         for id in activations(graph) {
             let values = interpreter.tensor::<f32>(id)?;
             let statistics = &mut self.tensors[id.index()];
             if let Some((position, value)) = first_not_finite(values) {
                 let tensor = statistics.name.clone();
-                return Err(Error::ActivationNotFinite { sample: self.samples, tensor, position, value });
+                return Err(SampleFault::ActivationNotFinite { tensor, position, value });
             }
             statistics.observer.observe(values);
         }
-        self.inputs.observe(interpreter, graph)
+        self.inputs.observe(interpreter, graph)?;
+        self.samples += 1;
+        Ok(())
     }
+}
+
+/// Runs a model on every sample, one at a time, for `observe` to look at all of its tensors.
+pub(crate) fn for_each_sample<S: Sample>(
+    model: &Model<'_>,
+    options: &InterpreterOptions,
+    samples: impl IntoIterator<Item = S>,
+    mut progress: impl FnMut(usize),
+    mut observe: impl FnMut(&Interpreter<'_>) -> Result<(), SampleFault>,
+) -> Result<(), Error> {
+    let options = InterpreterOptions { keep_intermediates: true, ..options.clone() };
+    let mut interpreter = Interpreter::with_options(model, &options)?;
+    for (number, sample) in samples.into_iter().enumerate() {
+        let in_sample = |fault| Error::Sample { sample: number, fault };
+        run_sample(&mut interpreter, &sample).map_err(in_sample)?;
+        observe(&interpreter).map_err(in_sample)?;
+        progress(number + 1);
+    }
+    Ok(())
+}
+
+/// Runs a model on one sample, whose floats must be finite.
+pub(crate) fn run_sample(interpreter: &mut Interpreter<'_>, sample: &impl Sample) -> Result<(), SampleFault> {
+    sample.set_inputs(interpreter)?;
+    let graph = interpreter.graph();
+    for (id, input) in graph.inputs.iter().zip(interpreter.inputs()) {
+        if input.element_type != ElementType::Float32 {
+            continue;
+        }
+        if let Some((position, value)) = first_not_finite(interpreter.tensor(*id)?) {
+            let tensor = input.name.to_owned();
+            return Err(SampleFault::InputNotFinite { tensor, position, value });
+        }
+    }
+    Ok(interpreter.invoke()?)
 }
 
 /// The graph of a plain float model: a single graph, checked, nothing quantized.
@@ -244,44 +345,5 @@ fn range_in_file(tensor: &Tensor<'_>) -> Result<Option<Bounds>, Error> {
             min: range.min.clone(),
             max: range.max.clone(),
         }),
-    }
-}
-
-fn set_inputs<V: AsRef<[f32]>>(
-    interpreter: &mut Interpreter<'_>,
-    graph: &Graph<'_>,
-    sample: usize,
-    inputs: &[V],
-) -> Result<(), Error> {
-    let (expected, found) = (graph.inputs.len(), inputs.len());
-    if expected != found {
-        return Err(Error::InputCount { sample, expected, found });
-    }
-    for (position, (id, values)) in graph.inputs.iter().zip(inputs).enumerate() {
-        let (tensor, values) = (&graph.tensors[id.index()], values.as_ref());
-        check_input(sample, tensor, values)?;
-        interpreter.set_input(position, values)?;
-    }
-    Ok(())
-}
-
-fn check_input(sample: usize, tensor: &Tensor<'_>, values: &[f32]) -> Result<(), Error> {
-    let name = || tensor.name.clone();
-    if tensor.element_type != ElementType::Float32 {
-        return Err(Error::InputType { tensor: name(), found: tensor.element_type });
-    }
-    let (expected, found) = (tensor.elements(), values.len());
-    if expected != found {
-        return Err(Error::InputLength {
-            sample,
-            tensor: name(),
-            shape: tensor.shape.clone(),
-            expected,
-            found,
-        });
-    }
-    match first_not_finite(values) {
-        Some((position, value)) => Err(Error::InputNotFinite { sample, tensor: name(), position, value }),
-        None => Ok(()),
     }
 }

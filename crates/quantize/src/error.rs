@@ -12,69 +12,24 @@ pub enum Error {
     #[error("calibration needs at least one sample, but there was none")]
     NoSamples,
 
-    /// A sample has too few or too many inputs.
-    #[error("calibration sample {sample} has {found} inputs, but the model takes {expected}")]
-    InputCount {
+    /// A sample cannot be used.
+    #[error("sample {sample}: {fault}")]
+    Sample {
         /// Which sample, from 0.
         sample: usize,
-        /// Inputs of the model.
-        expected: usize,
-        /// Inputs in the sample.
-        found: usize,
+        /// What is wrong.
+        fault: SampleFault,
     },
 
-    /// An input of a sample has the wrong number of values.
-    #[error(
-        "calibration sample {sample}: input '{tensor}' of shape {shape:?} takes {expected} values, not {found}"
-    )]
-    InputLength {
-        /// Which sample, from 0.
-        sample: usize,
-        /// The input's name.
-        tensor: String,
-        /// The input's shape.
-        shape: Vec<usize>,
-        /// Number of values that the shape takes.
-        expected: usize,
-        /// Number of values in the sample.
-        found: usize,
-    },
+    /// Calibrations of more samples than can be summed without rounding were to be merged.
+    #[error("a calibration can hold no more than 2^38 samples")]
+    TooManySamples,
 
-    /// An input of a sample holds NaN or an infinity.
-    #[error("calibration sample {sample}: input '{tensor}' holds {value} at position {position}")]
-    InputNotFinite {
-        /// Which sample, from 0.
-        sample: usize,
-        /// The input's name.
-        tensor: String,
-        /// Where in the input.
-        position: usize,
-        /// NaN or an infinity.
-        value: f32,
-    },
-
-    /// A finite sample made the float model compute NaN or an infinity.
-    #[error(
-        "calibration sample {sample}: the float model computes {value} in tensor '{tensor}' at position {position}; its weights or the sample are out of range"
-    )]
-    ActivationNotFinite {
-        /// Which sample, from 0.
-        sample: usize,
-        /// The first tensor in which it appears.
-        tensor: String,
-        /// Where in the tensor.
-        position: usize,
-        /// NaN or an infinity.
-        value: f32,
-    },
-
-    /// An input of the model does not take floats, so float samples cannot be given to it.
-    #[error("input '{tensor}' takes {found}, but calibration samples are float32")]
-    InputType {
-        /// The input's name.
-        tensor: String,
-        /// Its element type.
-        found: ElementType,
+    /// A text is not what [`Calibration::to_json`](crate::Calibration::to_json) writes.
+    #[error("these are no calibration statistics: {reason}")]
+    Statistics {
+        /// What is wrong, and where.
+        reason: String,
     },
 
     /// The model was expected to carry ranges from a calibration, but it has none.
@@ -107,7 +62,14 @@ pub enum Error {
         found: Option<String>,
     },
 
-    /// A calibration belongs to a model whose tensors have the same names, but whose layers differ.
+    /// A calibration belongs to a model whose tensors have the same names, but other types or constants, or that other
+    /// operators compute.
+    #[error(
+        "the calibration is of another model: the tensors have the same names, but the types, constants or operators differ"
+    )]
+    OtherContents,
+
+    /// A calibration has not as many means of a layer's input as the layer has weights.
     #[error(
         "the calibration is of another model: the weights of operator {operator} meet another input there"
     )]
@@ -192,6 +154,48 @@ pub enum Error {
 
     /// The float model does not run.
     #[error("the float model does not run: {0}")]
+    Runtime(#[from] burnlite_runtime::Error),
+}
+
+/// What is wrong with a sample.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SampleFault {
+    /// It has too few or too many inputs.
+    #[error("it has {found} inputs, but the model takes {expected}")]
+    InputCount {
+        /// Inputs of the model.
+        expected: usize,
+        /// Inputs in the sample.
+        found: usize,
+    },
+
+    /// An input holds NaN or an infinity.
+    #[error("input '{tensor}' holds {value} at position {position}")]
+    InputNotFinite {
+        /// The input's name.
+        tensor: String,
+        /// Where in the input.
+        position: usize,
+        /// NaN or an infinity.
+        value: f32,
+    },
+
+    /// Finite inputs made the float model compute NaN or an infinity.
+    #[error(
+        "the float model computes {value} in tensor '{tensor}' at position {position}; its weights or the sample are out of range"
+    )]
+    ActivationNotFinite {
+        /// The first tensor in which it appears.
+        tensor: String,
+        /// Where in the tensor.
+        position: usize,
+        /// NaN or an infinity.
+        value: f32,
+    },
+
+    /// It does not fit the model's inputs, or makes no sense to an operator.
+    #[error(transparent)]
     Runtime(#[from] burnlite_runtime::Error),
 }
 

@@ -66,7 +66,7 @@ mod rules;
 mod scales;
 mod scheme;
 
-pub use calibrate::{Bounds, Calibration};
-pub use error::{Error, OperatorFault};
+pub use calibrate::{Bounds, Calibration, Sample};
+pub use error::{Error, OperatorFault, SampleFault};
 pub use report::{FloatOperator, FloatReason, KeptFloat, QuantizedTensor, Remark, Report, Role};
 pub use scheme::{Compat, IoType, Quantizer, Scheme};

@@ -112,7 +112,7 @@ pub enum Remark {
         weights: String,
     },
     /// Bias correction was asked for, but calibration does not see what the weights of a layer meet: it is a transposed
-    /// convolution, or its input's shape is not the one in the file.
+    /// convolution.
     NoMeans {
         /// The name of the layer's weights.
         weights: String,

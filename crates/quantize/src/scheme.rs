@@ -254,7 +254,7 @@ impl Quantizer {
     /// [`Error::AlreadyQuantized`], [`Error::SeveralGraphs`] for a model that is not a plain float model;
     /// [`Error::NotIntegerOnly`] where operators would stay float against the demand; [`Error::NoInputMeans`] where bias
     /// correction misses the means of a layer's input (of ranges alone there are none); [`Error::OtherModel`],
-    /// [`Error::OtherLayer`] for a calibration of another model; [`Error::NoRange`] for an activation it did not see;
+    /// [`Error::OtherContents`] for a calibration of another model; [`Error::NoRange`] for an activation it did not see;
     /// [`Error::ConstantNotFinite`] for NaN or infinity among the weights; [`Error::Scale`] where a scale would leave
     /// the range of float32.
     pub fn quantize<'a>(

@@ -52,19 +52,19 @@ fn bad_samples_are_named() {
     assert_eq!(calibration_error(&[]), "calibration needs at least one sample, but there was none");
     assert_eq!(
         calibration_error(&[good(), vec![vec![0.5, 1.0], vec![1.0]]]),
-        "calibration sample 1 has 2 inputs, but the model takes 1"
+        "sample 1: it has 2 inputs, but the model takes 1"
     );
     assert_eq!(
         calibration_error(&[good(), good(), vec![vec![0.5, 1.0, 2.0]]]),
-        "calibration sample 2: input 'x' of shape [1, 2] takes 2 values, not 3"
+        "sample 2: input 'x' of shape [1, 2] takes 2 values, not 3"
     );
     assert_eq!(
         calibration_error(&[good(), vec![vec![0.5, f32::NAN]]]),
-        "calibration sample 1: input 'x' holds NaN at position 1"
+        "sample 1: input 'x' holds NaN at position 1"
     );
     assert_eq!(
         calibration_error(&[vec![vec![f32::NEG_INFINITY, 0.0]]]),
-        "calibration sample 0: input 'x' holds -inf at position 0"
+        "sample 0: input 'x' holds -inf at position 0"
     );
 }
 
@@ -72,12 +72,12 @@ fn bad_samples_are_named() {
 fn nan_that_arises_inside_is_named() {
     let model = changed(|graph| graph.tensors[WEIGHTS] = Tensor::constant("weights", [2, 2], &[f32::NAN; 4]));
     let error = Calibration::run(&model, [[[0.5, 0.5]]], |_| ()).unwrap_err();
-    let expected = "calibration sample 0: the float model computes NaN in tensor 'y' at position 0; its weights or the sample are out of range";
+    let expected = "sample 0: the float model computes NaN in tensor 'y' at position 0; its weights or the sample are out of range";
     assert_eq!(error.to_string(), expected);
 }
 
 #[test]
-fn samples_cannot_be_given_to_integer_inputs() {
+fn floats_cannot_be_given_to_integer_inputs() {
     let model = changed(|graph| {
         graph.tensors[X].element_type = ElementType::Int32;
         let reshape = Op::Reshape(burnlite_tflite::ReshapeOptions { new_shape: vec![2] });
@@ -85,7 +85,7 @@ fn samples_cannot_be_given_to_integer_inputs() {
         graph.tensors[Y] = Tensor::new("y", ElementType::Int32, [2]);
     });
     let error = Calibration::run(&model, [[[0.5, 0.5]]], |_| ()).unwrap_err();
-    assert_eq!(error.to_string(), "input 'x' takes int32, but calibration samples are float32");
+    assert_eq!(error.to_string(), "sample 0: tensor 'x' holds int32, not float32");
 }
 
 #[test]
@@ -246,7 +246,7 @@ fn bias_correction_needs_means() {
 }
 
 #[test]
-fn means_serve_the_layers_they_are_of() {
+fn a_calibration_serves_the_constants_it_is_of() {
     let wider = changed(|graph| {
         graph.tensors[X].shape = vec![1, 4];
         graph.tensors[WEIGHTS] = Tensor::constant("weights", [2, 4], &[1.0f32; 8]);
@@ -254,14 +254,63 @@ fn means_serve_the_layers_they_are_of() {
     let mut calibration = Calibration::run(&wider, [[[0.5; 4]]], |_| ()).unwrap();
     let own = Calibration::run(&dense(), [[[0.5; 2]]], |_| ()).unwrap();
     let error = calibration.merge(&own).unwrap_err();
+    assert_eq!(error, Error::OtherContents);
+    let expected = "the calibration is of another model: the tensors have the same names, but the types, constants or operators differ";
+    assert_eq!(error.to_string(), expected);
+    let error = calibration.extend(&dense(), &Calibration::portable(), [[[0.5; 2]]], |_| ()).unwrap_err();
+    assert_eq!(error, Error::OtherContents);
+    let retrained = changed(|graph| {
+        graph.tensors[WEIGHTS] = Tensor::constant("weights", [2, 2], &[1.0f32, 2.0, 3.0, 4.5]);
+    });
+    let quantizer = Quantizer::new(Scheme::Int8);
+    assert_eq!(quantizer.quantize(&retrained, &own).unwrap_err(), Error::OtherContents);
+}
+
+#[test]
+fn statistics_that_nobody_wrote_are_refused() {
+    let json = Calibration::run(&dense(), [[[0.5, -1.0]]], |_| ()).unwrap().to_json();
+    let with = |text: &str, other: &str| {
+        assert!(json.contains(text), "{json}");
+        Calibration::from_json(&json.replace(text, other))
+    };
+    let refused = [
+        ("{\"format", "[{\"format", "these are no calibration statistics: "),
+        (
+            "burnlite calibration",
+            "a recipe",
+            "they are 'a recipe' of version 1, not 'burnlite calibration' of version 1",
+        ),
+        ("\"version\":1", "\"version\":2", "they are 'burnlite calibration' of version 2, not"),
+        ("[-1.0,0.5]", "[0.5,-1.0]", "from 0.5 to -1 is no range of float32 numbers at line 1"),
+        ("[-1.0,0.5]", "[-1e39,0.5]", "is no range of float32 numbers"),
+        (
+            "\"samples\":1,\"tensors\"",
+            "\"samples\":0,\"tensors\"",
+            "there are sums that its samples cannot have",
+        ),
+        ("\"samples\":1,\"sums\"", "\"samples\":0,\"sums\"", "there are sums that its samples cannot have"),
+        (
+            "\"sums\":[\"0 ",
+            "\"sums\":[\"170141183460469231731687303715884105727 ",
+            "there are sums that its samples cannot have",
+        ),
+        ("\"sums\":[\"0 ", "\"sums\":[\"", "is no sum at line 1"),
+        ("\"model\":\"", "\"model\":\"x", "is no hash of a model at line 1"),
+        ("\"samples\":1,\"tensors\"", "\"samples\":1,\"more\":2,\"tensors\"", "unknown field `more`"),
+    ];
+    for (text, other, message) in refused {
+        let error = with(text, other).unwrap_err().to_string();
+        assert!(error.contains(message), "{error}");
+    }
+    // As many means as nobody could have seen, but a sum that could be.
+    let calibration = with("\"sums\":[", "\"sums\":[\"0 0 0 0\",").unwrap();
+    let quantizer = Quantizer::new(Scheme::Int8).bias_correction(true);
+    let error = quantizer.quantize(&dense(), &calibration).unwrap_err();
     assert_eq!(error, Error::OtherLayer { operator: 0 });
     let expected = "the calibration is of another model: the weights of operator 0 meet another input there";
     assert_eq!(error.to_string(), expected);
-
-    let other = changed(|graph| {
-        graph.tensors[X].shape = vec![1, 3];
-        graph.tensors[WEIGHTS] = Tensor::constant("weights", [2, 3], &[1.0f32; 6]);
-    });
-    let quantizer = Quantizer::new(Scheme::Int8).bias_correction(true);
-    assert_eq!(quantizer.quantize(&other, &own).unwrap_err(), Error::OtherLayer { operator: 0 });
+    let mut own = Calibration::from_json(&json).unwrap();
+    assert_eq!(own.merge(&calibration).unwrap_err(), Error::OtherLayer { operator: 0 });
+    let endless = with("\"samples\":1,\"tensors\"", "\"samples\":274877906944,\"tensors\"").unwrap();
+    assert_eq!(own.merge(&endless).unwrap_err(), Error::TooManySamples);
 }

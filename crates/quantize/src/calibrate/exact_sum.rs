@@ -1,13 +1,24 @@
 //! Sums of float32 numbers without rounding.
 
+use serde::{Deserialize, Serialize};
+
 /// Bits of a lane's exponents.
 const LANE: u32 = 64;
+
+/// The most numbers that a sum can hold.
+pub(super) const MOST_SAMPLES: u64 = 1 << 38;
+
+/// Bits that a number takes of a lane, at most.
+const NUMBER: u32 = 24 + LANE;
 
 /// The sum of any finite float32 numbers, exactly: any order and grouping gives the same sum.
 ///
 /// A float32 is an integer of 24 bits times a power of two from 2^-149 to 2^104. Lane `k` counts in units of
 /// 2^(64 k - 149); a number takes at most 88 of its 128 bits, so 2^39 numbers fit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+///
+/// In JSON it is the lanes in decimal, for JSON's numbers have no 128 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub(super) struct ExactSum {
     lanes: [i128; 4],
 }
@@ -30,11 +41,33 @@ impl ExactSum {
         self.lanes.iter_mut().zip(other.lanes).for_each(|(mine, theirs)| *mine += theirs);
     }
 
+    /// Whether so many numbers can have this sum.
+    pub(super) fn fits(&self, numbers: usize) -> bool {
+        let most = (numbers as u128) << NUMBER;
+        numbers as u64 <= MOST_SAMPLES && self.lanes.iter().all(|lane| lane.unsigned_abs() <= most)
+    }
+
     /// The sum in float64, rounded once for each lane.
     pub(super) fn value(&self) -> f64 {
         let lane_step = (1u128 << LANE) as f64;
         let smallest = f64::from(f32::from_bits(1));
         self.lanes.iter().rev().fold(0.0, |sum, &lane| sum * lane_step + lane as f64) * smallest
+    }
+}
+
+impl From<ExactSum> for String {
+    fn from(sum: ExactSum) -> Self {
+        sum.lanes.map(|lane| lane.to_string()).join(" ")
+    }
+}
+
+impl TryFrom<String> for ExactSum {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let lanes: Result<Vec<i128>, _> = text.split(' ').map(str::parse).collect();
+        let lanes = lanes.ok().and_then(|lanes| lanes.try_into().ok());
+        lanes.map(|lanes| Self { lanes }).ok_or_else(|| format!("'{text}' is no sum"))
     }
 }
 
@@ -66,6 +99,13 @@ mod tests {
         #[test]
         fn one_number_is_its_own_sum(value in finite()) {
             prop_assert_eq!(sum(&[value]).value(), f64::from(value));
+        }
+
+        #[test]
+        fn text_keeps_every_bit(values in prop::collection::vec(finite(), 0..20)) {
+            let whole = sum(&values);
+            prop_assert!(whole.fits(values.len()));
+            prop_assert_eq!(ExactSum::try_from(String::from(whole)), Ok(whole));
         }
 
         #[test]

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use burnlite_runtime::Interpreter;
+use burnlite_runtime::{Error as RuntimeError, Interpreter};
 use burnlite_tflite::{
     Conv2dOptions, DepthwiseConv2dOptions, ElementType, Graph, Op, Operator, Padding, WindowLayout,
 };
+use serde::{Deserialize, Serialize};
 
 use super::exact_sum::ExactSum;
 use crate::Error;
@@ -15,30 +16,51 @@ use crate::rules::{Rule, rule};
 ///
 /// Each has the layout `[groups, weights of a channel]`: one mean for each weight of a channel, as its place in the
 /// input is seen by all windows of all batch rows. A tap outside the image meets 0.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
 pub(super) struct InputMeans {
+    layers: BTreeMap<usize, LayerMeans>,
+}
+
+/// The means of one layer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LayerMeans {
+    samples: usize,
     /// Sums over the samples of each sample's mean in float32. They are exact, so that merging is.
-    layers: BTreeMap<usize, Vec<ExactSum>>,
+    sums: Vec<ExactSum>,
+}
+
+impl LayerMeans {
+    fn blank(means: usize) -> Self {
+        Self { samples: 0, sums: vec![ExactSum::default(); means] }
+    }
 }
 
 impl InputMeans {
-    /// Takes note of the sample that was run last; all samples have the same shapes.
-    pub(super) fn observe(&mut self, interpreter: &Interpreter<'_>, graph: &Graph<'_>) -> Result<(), Error> {
+    /// Takes note of the sample that was run last.
+    pub(super) fn observe(
+        &mut self,
+        interpreter: &Interpreter<'_>,
+        graph: &Graph<'_>,
+    ) -> Result<(), RuntimeError> {
         for (index, operator) in graph.operators.iter().enumerate() {
             if let Some(means) = means_of_sample(interpreter, graph, operator)? {
-                let sums = self.layers.entry(index).or_insert_with(|| vec![ExactSum::default(); means.len()]);
-                sums.iter_mut().zip(means).for_each(|(sum, mean)| sum.add(mean));
+                let layer = self.layers.entry(index).or_insert_with(|| LayerMeans::blank(means.len()));
+                layer.samples += 1;
+                layer.sums.iter_mut().zip(means).for_each(|(sum, mean)| sum.add(mean));
             }
         }
         Ok(())
     }
 
-    /// Checks that the other has the same layers with as many means.
+    /// Checks that layers which both have seen have as many means.
     pub(super) fn check(&self, other: &Self) -> Result<(), Error> {
-        let lengths = |means: &BTreeMap<_, Vec<_>>, index| means.get(&index).map_or(0, Vec::len);
-        let mut indices = self.layers.keys().chain(other.layers.keys());
-        match indices.find(|&&index| lengths(&self.layers, index) != lengths(&other.layers, index)) {
-            Some(&operator) => Err(Error::OtherLayer { operator }),
+        let differs = |(index, theirs): &(&usize, &LayerMeans)| {
+            self.layers.get(index).is_some_and(|mine| mine.sums.len() != theirs.sums.len())
+        };
+        match other.layers.iter().find(differs) {
+            Some((&operator, _)) => Err(Error::OtherLayer { operator }),
             None => Ok(()),
         }
     }
@@ -46,25 +68,33 @@ impl InputMeans {
     /// Adds what another saw of the same layers.
     pub(super) fn merge(&mut self, other: &Self) {
         for (&index, theirs) in &other.layers {
-            let mine = self.layers.entry(index).or_insert_with(|| vec![ExactSum::default(); theirs.len()]);
-            mine.iter_mut().zip(theirs).for_each(|(mine, theirs)| mine.merge(theirs));
+            let mine = self.layers.entry(index).or_insert_with(|| LayerMeans::blank(theirs.sums.len()));
+            mine.samples += theirs.samples;
+            mine.sums.iter_mut().zip(&theirs.sums).for_each(|(mine, theirs)| mine.merge(theirs));
         }
     }
 
-    /// The means of an operator's input over so many samples; `None` where nothing was seen.
-    pub(super) fn of(&self, operator: usize, samples: usize) -> Option<Vec<f64>> {
-        let mean = |sum: &ExactSum| sum.value() / samples as f64;
-        Some(self.layers.get(&operator)?.iter().map(mean).collect())
+    /// Whether so many samples can have led to these sums.
+    pub(super) fn fits(&self, samples: usize) -> bool {
+        let fits = |layer: &LayerMeans| {
+            (1..=samples).contains(&layer.samples) && layer.sums.iter().all(|sum| sum.fits(layer.samples))
+        };
+        self.layers.values().all(fits)
+    }
+
+    /// The means of an operator's input; `None` where nothing was seen.
+    pub(super) fn of(&self, operator: usize) -> Option<Vec<f64>> {
+        let LayerMeans { samples, sums } = self.layers.get(&operator)?;
+        Some(sums.iter().map(|sum| sum.value() / *samples as f64).collect())
     }
 }
 
-/// The means of a layer's input in the sample that was run last; `None` where the operator is no layer, or where the
-/// shape that the file gives to a convolution's input is not the one computed.
+/// The means of a layer's input in the sample that was run last; `None` where the operator is no layer.
 fn means_of_sample(
     interpreter: &Interpreter<'_>,
     graph: &Graph<'_>,
     operator: &Operator,
-) -> Result<Option<Vec<f32>>, Error> {
+) -> Result<Option<Vec<f32>>, RuntimeError> {
     let Some(Rule::Weighted(operands)) = rule(&operator.op) else { return Ok(None) };
     let operand = |position: usize| operator.inputs.get(position).copied().flatten();
     let (Some(input), Some(weights)) = (operand(operands.input), operand(operands.weights)) else {
@@ -75,11 +105,10 @@ fn means_of_sample(
         return Ok(None);
     }
     let values = interpreter.tensor::<f32>(input)?;
+    let shape = interpreter.tensor_info(input)?.shape;
     let windows = match &operator.op {
-        Op::Conv2d(options) => Windows::new(&Steps::from(options), &image.shape, &weights.shape),
-        Op::DepthwiseConv2d(options) => {
-            Windows::depthwise(&Steps::from(options), &image.shape, &weights.shape)
-        }
+        Op::Conv2d(options) => Windows::new(&Steps::from(options), shape, &weights.shape),
+        Op::DepthwiseConv2d(options) => Windows::depthwise(&Steps::from(options), shape, &weights.shape),
         _ => None,
     };
     let sums = match &operator.op {

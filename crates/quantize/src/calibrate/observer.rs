@@ -1,7 +1,12 @@
 //! What is remembered of the values of a tensor.
 
+use serde::{Deserialize, Serialize};
+
 /// The smallest and the largest value that a tensor is taken to have.
-#[derive(Debug, Clone, Copy, PartialEq)]
+///
+/// In JSON it is a pair of float64 numbers, which read back to the same float32 numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(into = "[f64; 2]", try_from = "[f64; 2]")]
 pub struct Bounds {
     /// The smallest value.
     pub min: f32,
@@ -21,38 +26,70 @@ impl Bounds {
     }
 }
 
-/// Observes the extremes of everything it is shown. Merging is exact: any order and grouping gives the same bounds.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub(super) struct MinMax {
-    seen: Option<Bounds>,
+impl From<Bounds> for [f64; 2] {
+    fn from(Bounds { min, max }: Bounds) -> Self {
+        [min.into(), max.into()]
+    }
 }
 
-impl MinMax {
+impl TryFrom<[f64; 2]> for Bounds {
+    type Error = String;
+
+    fn try_from([min, max]: [f64; 2]) -> Result<Self, String> {
+        let bounds = Self { min: min as f32, max: max as f32 };
+        match bounds.min.is_finite() && bounds.max.is_finite() && bounds.min <= bounds.max {
+            true => Ok(bounds),
+            false => Err(format!("from {min} to {max} is no range of float32 numbers")),
+        }
+    }
+}
+
+/// What is remembered of the values of one tensor. Merging is exact: any order and grouping of the values leads to the
+/// same state.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Observer {
+    /// The extremes; `None` before the first value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bounds: Option<Bounds>,
+}
+
+impl Observer {
     /// An observer that saw exactly these bounds.
     pub(super) fn of(bounds: Bounds) -> Self {
-        Self { seen: Some(bounds) }
+        Self { bounds: Some(bounds) }
+    }
+
+    /// One that remembers the same things, before the first value.
+    pub(super) fn blank(&self) -> Self {
+        Self::default()
+    }
+
+    /// Whether it saw nothing.
+    pub(super) fn is_blank(&self) -> bool {
+        self.bounds.is_none()
     }
 
     /// Takes note of finite values.
     pub(super) fn observe(&mut self, values: &[f32]) {
         let Some(&first) = values.first() else { return };
-        let start = self.seen.unwrap_or(Bounds { min: first, max: first });
-        self.seen = Some(values.iter().fold(start, |bounds, &value| Bounds {
+        let start = self.bounds.unwrap_or(Bounds { min: first, max: first });
+        self.bounds = Some(values.iter().fold(start, |bounds, &value| Bounds {
             min: if value < bounds.min { value } else { bounds.min },
             max: if value > bounds.max { value } else { bounds.max },
         }));
     }
 
     /// Takes note of what another observer saw.
-    pub(super) fn merge(&mut self, other: Self) {
-        if let Some(bounds) = other.seen {
-            self.observe(&[bounds.min, bounds.max]);
+    pub(super) fn merge(&mut self, other: &Self) {
+        if let Some(Bounds { min, max }) = other.bounds {
+            self.observe(&[min, max]);
         }
     }
 
-    /// What was seen; `None` before the first value.
-    pub(super) fn bounds(self) -> Option<Bounds> {
-        self.seen
+    /// The extremes that were seen; `None` before the first value.
+    pub(super) fn bounds(&self) -> Option<Bounds> {
+        self.bounds
     }
 }
 
@@ -63,14 +100,14 @@ mod tests {
     #[test]
     fn observing_in_parts_equals_observing_at_once() {
         let values = [0.5, -3.0, 2.0, 7.0, -0.25];
-        let mut whole = MinMax::default();
+        let mut whole = Observer::default();
         whole.observe(&values);
         assert_eq!(whole.bounds(), Some(Bounds { min: -3.0, max: 7.0 }));
         for cut in 0..=values.len() {
-            let (mut left, mut right) = (MinMax::default(), MinMax::default());
+            let (mut left, mut right) = (Observer::default(), Observer::default());
             left.observe(&values[..cut]);
             right.observe(&values[cut..]);
-            right.merge(left);
+            right.merge(&left);
             assert_eq!(right, whole);
         }
     }
