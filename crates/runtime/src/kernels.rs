@@ -18,7 +18,9 @@ pub(crate) mod vectorized;
 pub(crate) mod vectors;
 #[cfg(target_arch = "x86_64")]
 #[expect(unsafe_code, reason = "vector instructions; each block says why it is sound")]
-mod x86_64;
+mod x86_64 {
+    pub(super) mod avx2;
+}
 
 use core::fmt;
 
@@ -56,7 +58,7 @@ pub const KERNELS: &[KernelInfo] = &[
     KernelInfo {
         name: "avx2",
         description: "AVX2, tiles of 4 rows and 16 channels",
-        engine: || x86_64::Avx2::new().map(Engine::Avx2),
+        engine: || x86_64::avx2::Avx2::new().map(Engine::Avx2),
     },
     KernelInfo {
         name: "generic",
@@ -78,7 +80,7 @@ pub(crate) enum Engine {
     #[default]
     Generic,
     #[cfg(target_arch = "x86_64")]
-    Avx2(x86_64::Avx2),
+    Avx2(x86_64::avx2::Avx2),
 }
 
 impl Engine {

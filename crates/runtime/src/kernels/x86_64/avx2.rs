@@ -22,7 +22,7 @@ impl Avx2 {
     }
 
     /// Runs the task with AVX2: what it inlines is compiled for it.
-    pub(super) fn run<T: Task>(self, task: T) -> T::Output {
+    pub(in crate::kernels) fn run<T: Task>(self, task: T) -> T::Output {
         #[target_feature(enable = "avx2,fma")]
         fn run<T: Task>(task: T, avx2: Avx2) -> T::Output {
             task.run(avx2)
