@@ -16,15 +16,22 @@ pub(crate) mod sweep;
 pub(crate) mod taps;
 pub(crate) mod vectorized;
 pub(crate) mod vectors;
+#[cfg(target_arch = "aarch64")]
+#[expect(unsafe_code, reason = "vector instructions; each block says why it is sound")]
+mod aarch64 {
+    pub(super) mod neon;
+}
 #[cfg(target_arch = "x86_64")]
 #[expect(unsafe_code, reason = "vector instructions; each block says why it is sound")]
-mod x86_64;
+mod x86_64 {
+    pub(super) mod avx2;
+    pub(super) mod avx512;
+}
 
 use core::fmt;
 
 use crate::error::Error;
-use crate::kernels::generic::Generic;
-use crate::kernels::vectors::Task;
+use crate::kernels::vectors::{Task, Vectors};
 use crate::ops::integer::{Accumulator, Integer};
 
 /// Which kernels run. All of them give the same integers.
@@ -54,9 +61,21 @@ pub struct KernelInfo {
 pub const KERNELS: &[KernelInfo] = &[
     #[cfg(target_arch = "x86_64")]
     KernelInfo {
+        name: "avx512",
+        description: "AVX-512 with VNNI, tiles of 4 rows and 16 channels",
+        engine: || x86_64::avx512::Avx512::new().map(Engine::Avx512),
+    },
+    #[cfg(target_arch = "x86_64")]
+    KernelInfo {
         name: "avx2",
         description: "AVX2, tiles of 4 rows and 16 channels",
-        engine: || x86_64::Avx2::new().map(Engine::Avx2),
+        engine: || x86_64::avx2::Avx2::new().map(Engine::Avx2),
+    },
+    #[cfg(target_arch = "aarch64")]
+    KernelInfo {
+        name: "neon",
+        description: "NEON, tiles of 4 rows and 16 channels",
+        engine: || aarch64::neon::Neon::new().map(Engine::Neon),
     },
     KernelInfo {
         name: "generic",
@@ -78,7 +97,11 @@ pub(crate) enum Engine {
     #[default]
     Generic,
     #[cfg(target_arch = "x86_64")]
-    Avx2(x86_64::Avx2),
+    Avx2(x86_64::avx2::Avx2),
+    #[cfg(target_arch = "x86_64")]
+    Avx512(x86_64::avx512::Avx512),
+    #[cfg(target_arch = "aarch64")]
+    Neon(aarch64::neon::Neon),
 }
 
 impl Engine {
@@ -90,13 +113,28 @@ impl Engine {
 
     /// Runs the task as it was compiled for the instruction set.
     pub(crate) fn run<T: Task>(self, task: T) -> T::Output {
-        match self {
-            Self::Generic => task.run(Generic),
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2(avx2) => avx2.run(task),
-        }
+        with_vectors!(self, vectors => vectors.run(task))
     }
 }
+
+/// An expression with the [`Vectors`](vectors::Vectors) of an engine.
+macro_rules! with_vectors {
+    ($engine:expr, $vectors:ident => $result:expr) => {
+        match $engine {
+            $crate::kernels::Engine::Generic => {
+                let $vectors = $crate::kernels::generic::Generic;
+                $result
+            }
+            #[cfg(target_arch = "x86_64")]
+            $crate::kernels::Engine::Avx2($vectors) => $result,
+            #[cfg(target_arch = "x86_64")]
+            $crate::kernels::Engine::Avx512($vectors) => $result,
+            #[cfg(target_arch = "aarch64")]
+            $crate::kernels::Engine::Neon($vectors) => $result,
+        }
+    };
+}
+use with_vectors;
 
 impl Kernels {
     /// Refuses a name that does not exist, or whose kernels this machine cannot run.

@@ -9,8 +9,8 @@
 use core::fmt::Debug;
 
 use crate::fixed_point::QuantizedMultiplier;
-use crate::kernels::Engine;
 use crate::kernels::vectors::{Task, Vectors};
+use crate::kernels::{Engine, with_vectors};
 use crate::ops::integer::{Integer, OutputRange};
 
 /// A loop to compile for each instruction set.
@@ -29,35 +29,22 @@ impl Engine {
         self.run(Elements { elements, engine: self });
     }
 
-    /// [`QuantizedMultiplier::apply`] to each lane.
+    /// As [`Vectors::rescale`].
     #[inline]
     pub(crate) fn rescale(self, lanes: &mut [i32], multiplier: QuantizedMultiplier) {
-        match self {
-            Self::Generic => lanes.iter_mut().for_each(|lane| *lane = multiplier.apply(*lane)),
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2(avx2) => avx2.rescale(lanes, multiplier),
-        }
+        with_vectors!(self, vectors => vectors.rescale(lanes, multiplier));
     }
 
-    /// Replaces each lane, the index of an entry, by the entry in its low half and the next one in its high half. Indices are
-    /// not negative; beyond the last but one they mean that.
+    /// As [`Vectors::pairs`].
     #[inline]
     pub(crate) fn pairs(self, table: &[u16], lanes: &mut [i32]) {
-        match self {
-            Self::Generic => lanes.iter_mut().for_each(|lane| *lane = pair(table, *lane)),
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2(avx2) => avx2.pairs(table, lanes),
-        }
+        with_vectors!(self, vectors => vectors.pairs(table, lanes));
     }
 
-    /// The entry of a table for each byte.
+    /// As [`Vectors::lookup`].
     #[inline]
     pub(crate) fn lookup(self, table: &[u8; 256], bytes: &[u8], output: &mut [u8]) {
-        match self {
-            Self::Generic => look_up(table, bytes, output),
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2(avx2) => avx2.lookup(table, bytes, output),
-        }
+        with_vectors!(self, vectors => vectors.lookup(table, bytes, output));
     }
 }
 
@@ -72,21 +59,6 @@ impl<L: Loop> Task for Elements<L> {
     #[inline(always)]
     fn run<V: Vectors>(self, _: V) {
         self.elements.run(self.engine);
-    }
-}
-
-/// The definition of [`Engine::pairs`].
-#[inline]
-pub(super) fn pair(table: &[u16], index: i32) -> i32 {
-    let index = (index.cast_unsigned() as usize).min(table.len() - 2);
-    i32::from(table[index]) | i32::from(table[index + 1]) << 16
-}
-
-/// The definition of [`Engine::lookup`].
-#[inline]
-pub(super) fn look_up(table: &[u8; 256], bytes: &[u8], output: &mut [u8]) {
-    for (y, &x) in output.iter_mut().zip(bytes) {
-        *y = table[usize::from(x)];
     }
 }
 
@@ -295,6 +267,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::kernels::vectors;
     use crate::{Interpreter, InterpreterOptions, KERNELS, Kernels};
 
     proptest! {
@@ -309,7 +282,8 @@ mod tests {
             let bytes: &[u8] = bytemuck::cast_slice(&values);
             let byte_table = core::array::from_fn(|index| table[index] as u8);
             let applied: Vec<i32> = values.iter().map(|&value| multiplier.apply(value)).collect();
-            let paired: Vec<i32> = values.iter().map(|&value| pair(&table, value)).collect();
+            let mut paired = values.clone();
+            vectors::pairs(&table, &mut paired);
             let found: Vec<u8> = bytes.iter().map(|&byte| byte_table[usize::from(byte)]).collect();
             for engine in Kernels::engines() {
                 let (mut lanes, mut indices, mut output) = (values.clone(), values.clone(), found.clone());

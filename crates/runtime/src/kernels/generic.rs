@@ -87,26 +87,6 @@ impl Vectors for Generic {
     fn larger_float(self, a: [f32; PANEL], b: [f32; PANEL]) -> [f32; PANEL] {
         core::array::from_fn(|channel| if a[channel] < b[channel] { b[channel] } else { a[channel] })
     }
-
-    #[inline]
-    fn ints(self, values: [i32; PANEL]) -> [i32; PANEL] {
-        values
-    }
-
-    #[inline]
-    fn floats(self, values: [f32; PANEL]) -> [f32; PANEL] {
-        values
-    }
-
-    #[inline]
-    fn int_array(self, values: [i32; PANEL]) -> [i32; PANEL] {
-        values
-    }
-
-    #[inline]
-    fn float_array(self, values: [f32; PANEL]) -> [f32; PANEL] {
-        values
-    }
 }
 
 /// Not inlined: between other loops the compiler does not vectorize these.

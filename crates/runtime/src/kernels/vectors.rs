@@ -2,16 +2,19 @@
 //!
 //! Kernels are written once, over [`Vectors`]; each instruction set has its own way to hold sixteen numbers.
 
+use bytemuck::{Pod, must_cast};
+
+use crate::fixed_point::QuantizedMultiplier;
 use crate::kernels::pack::{PANEL, Pairs};
 use crate::kernels::scale::Scaling;
 use crate::kernels::taps::Block;
 
-/// Sixteen numbers at once.
+/// Sixteen numbers at once. A value proves that the machine has the instructions.
 pub(crate) trait Vectors: Copy {
     /// Sixteen integers of 32 bits.
-    type Ints: Copy;
+    type Ints: Pod;
     /// Sixteen floats.
-    type Floats: Copy;
+    type Floats: Pod;
 
     /// Sums of products of `N` rows with the channels of a panel; they wrap. Pairs of elements meet pairs of weights.
     fn tile<const N: usize>(self, rows: [&[i16]; N], pairs: Block<'_, 2>, panel: &[Pairs])
@@ -45,10 +48,47 @@ pub(crate) trait Vectors: Copy {
     /// As [`larger`](Self::larger); `a` where one of the two is NaN.
     fn larger_float(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
 
-    fn ints(self, values: [i32; PANEL]) -> Self::Ints;
-    fn floats(self, values: [f32; PANEL]) -> Self::Floats;
-    fn int_array(self, values: Self::Ints) -> [i32; PANEL];
-    fn float_array(self, values: Self::Floats) -> [f32; PANEL];
+    /// [`QuantizedMultiplier::apply`] to each lane.
+    #[inline(always)]
+    fn rescale(self, lanes: &mut [i32], multiplier: QuantizedMultiplier) {
+        lanes.iter_mut().for_each(|lane| *lane = multiplier.apply(*lane));
+    }
+
+    /// Replaces each lane, the index of an entry, by the entry in its low half and the next one in its high half. Indices are
+    /// not negative; beyond the last but one they mean that.
+    #[inline(always)]
+    fn pairs(self, table: &[u16], lanes: &mut [i32]) {
+        pairs(table, lanes);
+    }
+
+    /// The entry of a table for each byte.
+    #[inline(always)]
+    fn lookup(self, table: &[u8; 256], bytes: &[u8], output: &mut [u8]) {
+        lookup(table, bytes, output);
+    }
+
+    /// Runs the task as it was compiled for the instruction set.
+    #[inline(always)]
+    fn run<T: Task>(self, task: T) -> T::Output {
+        task.run(self)
+    }
+
+    #[inline(always)]
+    fn ints(self, values: [i32; PANEL]) -> Self::Ints {
+        must_cast(values)
+    }
+    #[inline(always)]
+    fn floats(self, values: [f32; PANEL]) -> Self::Floats {
+        must_cast(values)
+    }
+    #[inline(always)]
+    fn int_array(self, values: Self::Ints) -> [i32; PANEL] {
+        must_cast(values)
+    }
+    #[inline(always)]
+    fn float_array(self, values: Self::Floats) -> [f32; PANEL] {
+        must_cast(values)
+    }
 }
 
 /// Work that is compiled for each instruction set, and runs with the one of an [`Engine`](super::Engine).
@@ -58,3 +98,98 @@ pub(crate) trait Task {
     /// Must be inlined, and so must be what it calls: only then is it compiled for the instruction set.
     fn run<V: Vectors>(self, vectors: V) -> Self::Output;
 }
+
+/// The definition of [`Vectors::pairs`].
+#[inline]
+pub(super) fn pairs(table: &[u16], lanes: &mut [i32]) {
+    for lane in lanes {
+        let index = (lane.cast_unsigned() as usize).min(table.len() - 2);
+        *lane = i32::from(table[index]) | i32::from(table[index + 1]) << 16;
+    }
+}
+
+/// The definition of [`Vectors::lookup`].
+#[inline]
+pub(super) fn lookup(table: &[u8; 256], bytes: &[u8], output: &mut [u8]) {
+    for (y, &x) in output.iter_mut().zip(bytes) {
+        *y = table[usize::from(x)];
+    }
+}
+
+/// The [`Vectors`] of an instruction set: a proof that the machine has it, made where `detected` holds, whose methods are the
+/// functions of the same names in scope. These are compiled with the features.
+#[allow(unused_macros, reason = "not every machine has an instruction set with kernels of its own")]
+macro_rules! vectors {
+    ($(#[$attribute:meta])* $name:ident, features: $features:literal, detected: $detected:expr) => {
+        $(#[$attribute])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) struct $name(());
+
+        impl $name {
+            /// The proof, if the machine has the instructions.
+            pub(in crate::kernels) fn new() -> Option<Self> {
+                $detected.then_some(Self(()))
+            }
+        }
+
+        const _: () = {
+            use $crate::fixed_point::QuantizedMultiplier;
+            use $crate::kernels::pack::{PANEL, Pairs};
+            use $crate::kernels::scale::Scaling;
+            use $crate::kernels::taps::Block;
+            use $crate::kernels::vectors::{Task, Vectors, methods};
+
+            impl Vectors for $name {
+                type Ints = Ints;
+                type Floats = Floats;
+
+                #[inline(always)]
+                fn run<T: Task>(self, task: T) -> T::Output {
+                    #[target_feature(enable = $features)]
+                    fn run<T: Task>(task: T, vectors: $name) -> T::Output {
+                        task.run(vectors)
+                    }
+                    // SAFETY: `self` proves that the machine has the instructions.
+                    unsafe { run(task, self) }
+                }
+
+                methods! {
+                    fn tile<const N>(rows: [&[i16]; N], pairs: Block<'_, 2>, panel: &[Pairs]) -> [Ints; N];
+                    fn depthwise<const N>(
+                        rows: [&[i16]; N],
+                        taps: Block<'_, PANEL>,
+                        panel: &[Pairs],
+                    ) -> [Ints; N];
+                    fn float_tile<const N, const WIDTH>(
+                        rows: [&[f32]; N],
+                        taps: Block<'_, WIDTH>,
+                        panel: &[[f32; PANEL]],
+                    ) -> [Floats; N];
+                    fn scale(sums: &mut [Ints], scaling: &Scaling, panel: usize) -> ();
+                    fn add_and_clamp(sums: &mut [Floats], bias: &[f32; PANEL], bounds: (f32, f32)) -> ();
+                    fn larger(a: Ints, b: Ints) -> Ints;
+                    fn larger_float(a: Floats, b: Floats) -> Floats;
+                    fn rescale(lanes: &mut [i32], multiplier: QuantizedMultiplier) -> ();
+                    fn pairs(table: &[u16], lanes: &mut [i32]) -> ();
+                    fn lookup(table: &[u8; 256], bytes: &[u8], output: &mut [u8]) -> ();
+                }
+            }
+        };
+    };
+}
+
+/// Methods that are functions of the same names, compiled for the instruction set.
+#[allow(unused_macros, reason = "not every machine has an instruction set with kernels of its own")]
+macro_rules! methods {
+    ($(fn $name:ident $(<$(const $parameter:ident),*>)?($($argument:ident: $type:ty),* $(,)?) -> $result:ty;)*) => {$(
+        #[inline(always)]
+        #[allow(unused_unsafe, reason = "where there is nothing better, the function is the definition")]
+        fn $name $(<$(const $parameter: usize),*>)?(self, $($argument: $type),*) -> $result {
+            // SAFETY: `self` proves that the machine has the instructions.
+            unsafe { $name($($argument),*) }
+        }
+    )*};
+}
+
+#[allow(unused_imports, reason = "not every machine has an instruction set with kernels of its own")]
+pub(super) use {methods, vectors};

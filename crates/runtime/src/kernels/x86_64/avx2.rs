@@ -4,71 +4,25 @@ mod elementwise;
 
 use core::arch::x86_64::*;
 
+use bytemuck::must_cast;
+
+pub(super) use self::elementwise::lookup;
+use self::elementwise::{pairs, rescale};
 use crate::kernels::pack::{PANEL, Pairs};
 use crate::kernels::scale::{FixedPanel, Rule, Scaling};
 use crate::kernels::taps::Block;
-use crate::kernels::vectors::{Task, Vectors};
+use crate::kernels::vectors::vectors;
 
 cpufeatures::new!(detection, "avx2", "fma");
 
-/// Proof that this machine has AVX2 and fused multiply-add.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Avx2(());
-
-impl Avx2 {
-    /// The proof, if the machine has it.
-    pub(crate) fn new() -> Option<Self> {
-        detection::get().then_some(Self(()))
-    }
-
-    /// Runs the task with AVX2: what it inlines is compiled for it.
-    pub(super) fn run<T: Task>(self, task: T) -> T::Output {
-        #[target_feature(enable = "avx2,fma")]
-        fn run<T: Task>(task: T, avx2: Avx2) -> T::Output {
-            task.run(avx2)
-        }
-        // SAFETY: `self` proves that the machine has AVX2 and fused multiply-add.
-        unsafe { run(task, self) }
-    }
+vectors! {
+    /// Proof that this machine has AVX2 and fused multiply-add.
+    Avx2, features: "avx2,fma", detected: detection::get()
 }
 
 /// Eight low and eight high lanes.
 type Ints = [__m256i; 2];
 type Floats = [__m256; 2];
-
-/// Methods that are functions for AVX2 and fused multiply-add.
-macro_rules! methods {
-    ($(fn $name:ident $(<$(const $parameter:ident),*>)?($($argument:ident: $type:ty),* $(,)?) -> $result:ty;)*) => {$(
-        #[inline(always)]
-        fn $name $(<$(const $parameter: usize),*>)?(self, $($argument: $type),*) -> $result {
-            // SAFETY: `self` proves that the machine has AVX2 and fused multiply-add.
-            unsafe { $name($($argument),*) }
-        }
-    )*};
-}
-
-impl Vectors for Avx2 {
-    type Ints = Ints;
-    type Floats = Floats;
-
-    methods! {
-        fn tile<const N>(rows: [&[i16]; N], pairs: Block<'_, 2>, panel: &[Pairs]) -> [Ints; N];
-        fn depthwise<const N>(rows: [&[i16]; N], taps: Block<'_, PANEL>, panel: &[Pairs]) -> [Ints; N];
-        fn float_tile<const N, const WIDTH>(
-            rows: [&[f32]; N],
-            taps: Block<'_, WIDTH>,
-            panel: &[[f32; PANEL]],
-        ) -> [Floats; N];
-        fn scale(sums: &mut [Ints], scaling: &Scaling, panel: usize) -> ();
-        fn add_and_clamp(sums: &mut [Floats], bias: &[f32; PANEL], bounds: (f32, f32)) -> ();
-        fn larger(a: Ints, b: Ints) -> Ints;
-        fn larger_float(a: Floats, b: Floats) -> Floats;
-        fn ints(values: [i32; PANEL]) -> Ints;
-        fn floats(values: [f32; PANEL]) -> Floats;
-        fn int_array(values: Ints) -> [i32; PANEL];
-        fn float_array(values: Floats) -> [f32; PANEL];
-    }
-}
 
 #[inline]
 #[target_feature(enable = "avx2")]
@@ -147,7 +101,7 @@ fn float_tile<const N: usize, const WIDTH: usize>(
     for (&offset, weights) in taps.offsets().iter().zip(panel) {
         let offset = offset as usize;
         debug_assert!(offset + WIDTH <= taps.span());
-        let [w_low, w_high] = floats(*weights);
+        let [w_low, w_high]: Floats = must_cast(*weights);
         for row in 0..N {
             // SAFETY: the `WIDTH` elements at each tap of a block end within its span, and a row has as many elements as
             // the span; the loads need no alignment.
@@ -168,7 +122,7 @@ fn float_tile<const N: usize, const WIDTH: usize>(
 #[inline]
 #[target_feature(enable = "avx2")]
 fn add_and_clamp(sums: &mut [Floats], bias: &[f32; PANEL], (min, max): (f32, f32)) {
-    let (min, max, bias) = (_mm256_set1_ps(min), _mm256_set1_ps(max), floats(*bias));
+    let (min, max, bias) = (_mm256_set1_ps(min), _mm256_set1_ps(max), must_cast::<_, Floats>(*bias));
     // The second operand is the result where one is NaN.
     let clamp = |sum| _mm256_min_ps(max, _mm256_max_ps(min, sum));
     for sums in sums {
@@ -189,34 +143,6 @@ fn larger_float(a: Floats, b: Floats) -> Floats {
     [_mm256_max_ps(b[0], a[0]), _mm256_max_ps(b[1], a[1])]
 }
 
-#[inline]
-#[target_feature(enable = "avx2")]
-fn ints(values: [i32; PANEL]) -> Ints {
-    // SAFETY: both types are 64 bytes, and any are values of either.
-    unsafe { core::mem::transmute(values) }
-}
-
-#[inline]
-#[target_feature(enable = "avx2")]
-fn floats(values: [f32; PANEL]) -> Floats {
-    // SAFETY: both types are 64 bytes, and any are values of either.
-    unsafe { core::mem::transmute(values) }
-}
-
-#[inline]
-#[target_feature(enable = "avx2")]
-fn int_array(values: Ints) -> [i32; PANEL] {
-    // SAFETY: both types are 64 bytes, and any are values of either.
-    unsafe { core::mem::transmute(values) }
-}
-
-#[inline]
-#[target_feature(enable = "avx2")]
-fn float_array(values: Floats) -> [f32; PANEL] {
-    // SAFETY: both types are 64 bytes, and any are values of either.
-    unsafe { core::mem::transmute(values) }
-}
-
 /// The weights of a panel's pair as 16-bit integers.
 #[inline]
 #[target_feature(enable = "avx2")]
@@ -234,17 +160,17 @@ fn scale(sums: &mut [Ints], scaling: &Scaling, panel: usize) {
     match &scaling.rule {
         Rule::Fixed(multipliers) => {
             let FixedPanel { multiplier, left, right } = &multipliers[panel];
-            let [multiplier, left, right] = [ints(*multiplier), ints(*left), ints(*right)];
+            let [multiplier, left, right] = [*multiplier, *left, *right].map(must_cast::<_, Ints>);
             let [low, high] = [0, 1].map(|half| [multiplier[half], left[half], right[half]]);
             scale_by(sums, scaling, panel, |[x, y]| [fixed(x, low), fixed(y, high)]);
         }
         Rule::HalfUp(factors) => {
-            let factors = quarters(&factors[panel]);
+            let factors = must_cast(factors[panel]);
             let round = |value, factor| half_up(value, factor);
             scale_by(sums, scaling, panel, |sums| real(sums, &factors, round));
         }
         Rule::HalfAway(factors) => {
-            let factors = quarters(&factors[panel]);
+            let factors = must_cast(factors[panel]);
             let round = |value, factor| half_away(value, factor);
             scale_by(sums, scaling, panel, |sums| real(sums, &factors, round));
         }
@@ -255,7 +181,7 @@ fn scale(sums: &mut [Ints], scaling: &Scaling, panel: usize) {
 #[inline]
 #[target_feature(enable = "avx2")]
 fn scale_by(sums: &mut [Ints], scaling: &Scaling, panel: usize, rule: impl Fn(Ints) -> Ints) {
-    let bias = ints(scaling.bias[panel]);
+    let bias: Ints = must_cast(scaling.bias[panel]);
     let (min, max) = (_mm256_set1_epi32(scaling.min), _mm256_set1_epi32(scaling.max));
     let zero_point = _mm256_set1_epi32(scaling.zero_point);
     // The bounds come first, so that adding the zero point cannot overflow.
@@ -299,14 +225,6 @@ fn real(values: Ints, factors: &[__m256d; 4], round: impl Fn(__m256d, __m256d) -
         _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(low), high)
     };
     [half(0), half(1)]
-}
-
-/// The factors of four channels each.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn quarters(factors: &[f64; PANEL]) -> [__m256d; 4] {
-    // SAFETY: both types are 128 bytes, and any are values of either.
-    unsafe { core::mem::transmute(*factors) }
 }
 
 /// A product rounded half up, which must fit 32 bits.

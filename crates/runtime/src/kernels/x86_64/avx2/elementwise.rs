@@ -2,36 +2,13 @@
 
 use core::arch::x86_64::*;
 
-use super::{Avx2, fixed};
+use super::fixed;
 use crate::fixed_point::QuantizedMultiplier;
-use crate::kernels::elementwise::{look_up, pair};
-
-impl Avx2 {
-    /// As [`Engine::rescale`].
-    #[inline]
-    pub(in crate::kernels) fn rescale(self, lanes: &mut [i32], multiplier: QuantizedMultiplier) {
-        // SAFETY: `self` proves that the machine has AVX2.
-        unsafe { rescale(lanes, multiplier) }
-    }
-
-    /// As [`Engine::pairs`].
-    #[inline]
-    pub(in crate::kernels) fn pairs(self, table: &[u16], lanes: &mut [i32]) {
-        // SAFETY: `self` proves that the machine has AVX2.
-        unsafe { pairs(table, lanes) }
-    }
-
-    /// As [`Engine::lookup`].
-    #[inline]
-    pub(in crate::kernels) fn lookup(self, table: &[u8; 256], bytes: &[u8], output: &mut [u8]) {
-        // SAFETY: `self` proves that the machine has AVX2.
-        unsafe { lookup(table, bytes, output) }
-    }
-}
+use crate::kernels::vectors;
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn rescale(lanes: &mut [i32], multiplier: QuantizedMultiplier) {
+pub(super) fn rescale(lanes: &mut [i32], multiplier: QuantizedMultiplier) {
     let QuantizedMultiplier { multiplier: factor, shift } = multiplier;
     let factor = [factor, shift.max(0), (-shift).max(0)].map(|lane| _mm256_set1_epi32(lane));
     let (eights, rest) = lanes.as_chunks_mut::<8>();
@@ -44,7 +21,7 @@ fn rescale(lanes: &mut [i32], multiplier: QuantizedMultiplier) {
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn pairs(table: &[u16], lanes: &mut [i32]) {
+pub(super) fn pairs(table: &[u16], lanes: &mut [i32]) {
     assert!((2..1 << 16).contains(&table.len()), "a table has a pair, and indices of 16 bits");
     let last = _mm256_set1_epi32(table.len() as i32 - 2);
     let (eights, rest) = lanes.as_chunks_mut::<8>();
@@ -54,7 +31,7 @@ fn pairs(table: &[u16], lanes: &mut [i32]) {
         let pairs = unsafe { _mm256_i32gather_epi32::<2>(table.as_ptr().cast(), index) };
         store(eight, pairs);
     }
-    rest.iter_mut().for_each(|lane| *lane = pair(table, *lane));
+    vectors::pairs(table, rest);
 }
 
 #[inline]
@@ -73,7 +50,7 @@ fn store(lanes: &mut [i32; 8], value: __m256i) {
 
 /// The entries that have the byte's low four bits, sixteen of them, then the one among these for its high four bits.
 #[target_feature(enable = "avx2")]
-fn lookup(table: &[u8; 256], bytes: &[u8], output: &mut [u8]) {
+pub(in crate::kernels::x86_64) fn lookup(table: &[u8; 256], bytes: &[u8], output: &mut [u8]) {
     let (rows, _) = table.as_chunks::<16>();
     let low_bits = _mm256_set1_epi8(0x0f);
     let (inputs, input_rest) = bytes.as_chunks::<32>();
@@ -97,7 +74,7 @@ fn lookup(table: &[u8; 256], bytes: &[u8], output: &mut [u8]) {
         // SAFETY: 32 bytes are written; the store needs no alignment.
         unsafe { _mm256_storeu_si256(output.as_mut_ptr().cast(), entries[0]) };
     }
-    look_up(table, input_rest, output_rest);
+    vectors::lookup(table, input_rest, output_rest);
 }
 
 /// Sixteen bytes in both halves.
