@@ -114,6 +114,23 @@ pub fn round_half_away_f32(value: f32) -> i32 {
     whole.saturating_add(i32::from(fraction >= 0.5)).saturating_sub(i32::from(fraction <= -0.5))
 }
 
+/// [`round_half_away_f32`] of a number within bounds, which are integers below 2^22 in magnitude; NaN is 0. A loop of it
+/// becomes vectors.
+#[inline(always)]
+pub(crate) fn round_within(value: f32, (min, max): (f32, f32)) -> i32 {
+    /// Numbers beside it are integers, and so are their bits.
+    const MIDDLE: f32 = (3 << 22) as f32;
+    // Bounds that are integers cut before rounding as well as after.
+    let value = if value.is_nan() { 0.0 } else { value };
+    let value = if value < min { min } else { value };
+    let value = if value > max { max } else { value };
+    let even = (value + MIDDLE) - MIDDLE;
+    // The difference is exact. Where it is a half of the value's sign, the tie went towards zero.
+    let is_tie = value - even == f32::copysign(0.5, value);
+    let rounded = even + if is_tie { f32::copysign(1.0, value) } else { 0.0 };
+    (rounded + MIDDLE).to_bits().wrapping_sub(MIDDLE.to_bits()).cast_signed()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,5 +190,15 @@ mod tests {
         assert_eq!(round_half_away_f32(-0.5), -1);
         assert_eq!(round_half_away_f32(-1e30), i32::MIN);
         assert_eq!(round_half_away_f32(8_388_609.0), 8_388_609);
+    }
+
+    #[test]
+    fn within_bounds_numbers_round_as_they_do_without() {
+        let halves = (-600..600).map(|half| half as f32 / 2.0);
+        let near = halves.flat_map(|half| [half.next_down(), half, half.next_up()]);
+        for value in near.chain([f32::INFINITY, f32::NEG_INFINITY, f32::NAN, 1e-40, -0.0]) {
+            let expected = round_half_away_f32(value).clamp(-128, 127);
+            assert_eq!(round_within(value, (-128.0, 127.0)), expected, "{value}");
+        }
     }
 }

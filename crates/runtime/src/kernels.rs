@@ -7,6 +7,7 @@ pub(crate) mod depthwise;
 pub(crate) mod elementwise;
 pub(crate) mod float;
 mod generic;
+pub(crate) mod hybrid;
 pub(crate) mod integers;
 pub(crate) mod matrix;
 pub(crate) mod pack;

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use crate::kernels::Engine;
 use crate::kernels::pack::PANEL;
-use crate::kernels::sweep::{Panels, Tiles};
+use crate::kernels::sweep::{Cells, PackedPanels, Panels, Tiles};
 use crate::kernels::taps::Taps;
 use crate::kernels::vectors::Vectors;
 use crate::ops::activation::clamp;
@@ -53,21 +53,8 @@ impl<const WIDTH: usize> Panels for FloatLayer<WIDTH> {
     type Lanes<V: Vectors> = V::Floats;
     const STEP: usize = if WIDTH == PANEL { PANEL } else { 0 };
 
-    fn engine(&self) -> Engine {
-        self.engine
-    }
     fn channels(&self) -> usize {
         self.channels
-    }
-    fn packed_bytes(&self) -> usize {
-        size_of_val(&self.weights[..])
-    }
-    fn span(&self) -> usize {
-        self.taps.span() + self.channels.saturating_sub(1) / PANEL * Self::STEP
-    }
-    fn bound(&mut self, (min, max): (f64, f64)) {
-        let bounds = (min as f32, max as f32);
-        self.range = (clamp(self.range.0, bounds), clamp(self.range.1, bounds));
     }
     /// Not with NaN.
     #[inline(always)]
@@ -99,11 +86,30 @@ impl<const WIDTH: usize> Panels for FloatLayer<WIDTH> {
     }
 }
 
-impl<const WIDTH: usize> Tiles<f32> for FloatLayer<WIDTH> {
+impl<const WIDTH: usize> PackedPanels for FloatLayer<WIDTH> {
+    fn engine(&self) -> Engine {
+        self.engine
+    }
+    fn packed_bytes(&self) -> usize {
+        size_of_val(&self.weights[..])
+    }
+    fn span(&self) -> usize {
+        self.taps.span() + self.channels.saturating_sub(1) / PANEL * Self::STEP
+    }
+    fn bound(&mut self, (min, max): (f64, f64)) {
+        let bounds = (min as f32, max as f32);
+        self.range = (clamp(self.range.0, bounds), clamp(self.range.1, bounds));
+    }
+}
+
+impl<const WIDTH: usize> Cells<f32> for FloatLayer<WIDTH> {
     #[inline(always)]
     fn cell(element: f32, _zero_point: i32) -> f32 {
         element
     }
+}
+
+impl<const WIDTH: usize> Tiles<f32> for FloatLayer<WIDTH> {
     #[inline(always)]
     fn array<V: Vectors>(vectors: V, outputs: V::Floats) -> [f32; PANEL] {
         vectors.float_array(outputs)

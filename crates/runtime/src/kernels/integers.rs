@@ -3,7 +3,7 @@
 use crate::kernels::Engine;
 use crate::kernels::matrix::Ending;
 use crate::kernels::pack::{PANEL, PackedWeights};
-use crate::kernels::sweep::{Panels, Tiles};
+use crate::kernels::sweep::{Cells, PackedPanels, Panels, Tiles};
 use crate::kernels::vectors::Vectors;
 use crate::ops::integer::Integer;
 
@@ -39,20 +39,8 @@ impl<K: IntegerPanels> Panels for K {
     type Lanes<V: Vectors> = V::Ints;
     const STEP: usize = K::STEP;
 
-    fn engine(&self) -> Engine {
-        self.packed().engine
-    }
     fn channels(&self) -> usize {
         self.packed().weights.channels
-    }
-    fn packed_bytes(&self) -> usize {
-        self.packed().weights.bytes()
-    }
-    fn span(&self) -> usize {
-        IntegerPanels::span(self) + self.channels().saturating_sub(1) / PANEL * K::STEP
-    }
-    fn bound(&mut self, (min, max): (f64, f64)) {
-        self.packed_mut().ending.bound((min as i32, max as i32));
     }
     #[inline(always)]
     fn is_monotonic(&self) -> bool {
@@ -82,12 +70,30 @@ impl<K: IntegerPanels> Panels for K {
     }
 }
 
-impl<T: Integer, K: IntegerPanels> Tiles<T> for K {
+impl<K: IntegerPanels> PackedPanels for K {
+    fn engine(&self) -> Engine {
+        self.packed().engine
+    }
+    fn packed_bytes(&self) -> usize {
+        self.packed().weights.bytes()
+    }
+    fn span(&self) -> usize {
+        IntegerPanels::span(self) + self.channels().saturating_sub(1) / PANEL * K::STEP
+    }
+    fn bound(&mut self, (min, max): (f64, f64)) {
+        self.packed_mut().ending.bound((min as i32, max as i32));
+    }
+}
+
+impl<T: Integer, K: IntegerPanels> Cells<T> for K {
     /// At most 16 bits: a difference of 8-bit integers, or a 16-bit one less 0.
     #[inline(always)]
     fn cell(element: T, zero_point: i32) -> i16 {
         (element.into() - zero_point) as i16
     }
+}
+
+impl<T: Integer, K: IntegerPanels> Tiles<T> for K {
     #[inline(always)]
     fn array<V: Vectors>(vectors: V, outputs: V::Ints) -> [T; PANEL] {
         vectors.int_array(outputs).map(T::truncating_from)

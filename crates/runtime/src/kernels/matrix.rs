@@ -196,7 +196,8 @@ impl Matrix<'_> {
 
     /// The biases in 32 bits, if no channel's sum and bias can leave them, whatever the row.
     fn narrow_bias(&self, bias: impl Iterator<Item = i64>) -> Option<Vec<i32>> {
-        let rows = self.weights.chunks_exact(self.depth.max(1)).zip(bias.chain(core::iter::repeat(0)));
+        let rows = (0..self.channels).map(|channel| &self.weights[channel * self.depth..][..self.depth]);
+        let rows = rows.zip(bias.chain(core::iter::repeat(0)));
         rows.map(|(row, bias)| {
             let sum = row.iter().map(|w| i64::from(w.unsigned_abs())).sum::<i64>() * self.bound;
             let reach = sum.checked_add(bias.checked_abs()?)?;

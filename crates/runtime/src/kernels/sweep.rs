@@ -14,7 +14,7 @@ use crate::ops::window::Windows;
 pub(crate) const ROWS: usize = 4;
 
 /// A layer whose weights are packed in panels of channels.
-pub(crate) trait Panels: Debug + Send + Sync + 'static {
+pub(crate) trait Panels {
     /// An element of the image.
     type Cell: Element;
     /// The sums of a panel's channels, and what becomes of them.
@@ -22,14 +22,7 @@ pub(crate) trait Panels: Debug + Send + Sync + 'static {
     /// Elements from what a panel reads to what the next one reads.
     const STEP: usize;
 
-    fn engine(&self) -> Engine;
     fn channels(&self) -> usize;
-    /// Bytes that the packed weights take.
-    fn packed_bytes(&self) -> usize;
-    /// Elements that are read from where a window begins; some of them may have no effect.
-    fn span(&self) -> usize;
-    /// Keeps the outputs within further bounds.
-    fn bound(&mut self, bounds: (f64, f64));
     /// Whether the largest sum of a channel always gives its largest output.
     fn is_monotonic(&self) -> bool;
 
@@ -48,12 +41,27 @@ pub(crate) trait Panels: Debug + Send + Sync + 'static {
     fn larger<V: Vectors>(vectors: V, a: Self::Lanes<V>, b: Self::Lanes<V>) -> Self::Lanes<V>;
 }
 
-/// A layer of inputs and outputs of type `T`.
+/// A layer of outputs of type `T`.
 pub(crate) trait Tiles<T>: Panels {
-    /// An element of the input, less the zero point.
-    fn cell(element: T, zero_point: i32) -> Self::Cell;
     /// The outputs as they are written.
     fn array<V: Vectors>(vectors: V, outputs: Self::Lanes<V>) -> [T; PANEL];
+}
+
+/// A layer whose weights were packed when it was planned.
+pub(crate) trait PackedPanels: Panels + Debug + Send + Sync + 'static {
+    fn engine(&self) -> Engine;
+    /// Bytes that the packed weights take.
+    fn packed_bytes(&self) -> usize;
+    /// Elements that are read from where a window begins; some of them may have no effect.
+    fn span(&self) -> usize;
+    /// Keeps the outputs within further bounds.
+    fn bound(&mut self, bounds: (f64, f64));
+}
+
+/// What an element of an input is in the image of a layer.
+pub(crate) trait Cells<T>: Panels {
+    /// An element less the zero point.
+    fn cell(element: T, zero_point: i32) -> Self::Cell;
 }
 
 /// Pixels whose sums are formed before they are finished and written together.
@@ -64,14 +72,24 @@ const BATCH: usize = 4 * ROWS;
 pub(crate) struct Sweep {
     /// How many windows there are, one below the other and side by side.
     pub(crate) windows: (usize, usize),
-    /// Elements from a window to the one below it, and to the one at its side.
-    pub(crate) steps: (usize, usize),
+    /// Where windows begin in the image.
+    pub(crate) begins: Grid,
+    /// Where windows have their pixels in the result; pooled ones have them one after the other.
+    pub(crate) pixels: Grid,
     /// Elements from a group's first channel to that of the next.
     pub(crate) group: usize,
     /// Channels of the result.
     pub(crate) channels: usize,
     /// The windows over the windows of which only the largest output is kept.
     pub(crate) pooling: Option<(Windows, Windows)>,
+}
+
+/// Places of elements, one below the other and side by side.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Grid {
+    pub(crate) first: usize,
+    /// Elements from a place to the one below it, and to the one at its side.
+    pub(crate) steps: (usize, usize),
 }
 
 /// One panel of a layer, and where its windows and its channels of the result are.
@@ -85,32 +103,23 @@ struct Tile<'s, V, K: Panels> {
 }
 
 impl Sweep {
-    /// Pixels of the result.
-    pub(crate) fn pixels(&self) -> usize {
-        let (rows, columns) =
-            self.pooling.map_or(self.windows, |pooling| (pooling.0.output, pooling.1.output));
-        rows * columns
-    }
-
-    /// Computes the result of an image, group by group.
+    /// Computes the part of an image's result that is a group's.
     #[inline(always)]
     pub(crate) fn run<T: Copy, V: Vectors, K: Tiles<T>>(
         &self,
         vectors: V,
-        layers: &[K],
+        (group, layer): (usize, &K),
         image: &[K::Cell],
         outputs: &mut [T],
     ) {
-        for (group, layer) in layers.iter().enumerate() {
-            for panel in 0..layer.channels().div_ceil(PANEL) {
-                let start = group * layer.channels() + panel * PANEL;
-                let end = (start + PANEL).min((group + 1) * layer.channels());
-                let image = &image[group * self.group + panel * K::STEP..];
-                let tile = Tile { vectors, layer, panel, image, channels: start..end };
-                match &self.pooling {
-                    None => self.each(&tile, outputs),
-                    Some(pooling) => self.largest(&tile, pooling, outputs),
-                }
+        for panel in 0..layer.channels().div_ceil(PANEL) {
+            let start = group * layer.channels() + panel * PANEL;
+            let end = (start + PANEL).min((group + 1) * layer.channels());
+            let image = &image[group * self.group + panel * K::STEP..];
+            let tile = Tile { vectors, layer, panel, image, channels: start..end };
+            match &self.pooling {
+                None => self.each(&tile, outputs),
+                Some(pooling) => self.largest(&tile, pooling, outputs),
             }
         }
     }
@@ -118,18 +127,12 @@ impl Sweep {
     /// Every window gives a pixel.
     #[inline(always)]
     fn each<T: Copy, V: Vectors, K: Tiles<T>>(&self, tile: &Tile<'_, V, K>, outputs: &mut [T]) {
-        let (mut row, mut column) = (0, 0);
-        let mut next = || {
-            let begin = row * self.steps.0 + column * self.steps.1;
-            column += 1;
-            if column == self.windows.1 {
-                (row, column) = (row + 1, 0);
-            }
-            begin
-        };
+        let (mut next, mut next_pixel) = (self.begins.walk(self.windows.1), self.pixels.walk(self.windows.1));
         let mut batch = [K::lowest(tile.vectors); BATCH];
-        for outputs in outputs.chunks_mut(BATCH * self.channels) {
-            let batch = &mut batch[..outputs.len() / self.channels];
+        let mut left = self.windows.0 * self.windows.1;
+        while left > 0 {
+            let batch = &mut batch[..left.min(BATCH)];
+            left -= batch.len();
             let (tiles, rest) = batch.as_chunks_mut::<ROWS>();
             for sums in tiles {
                 *sums = tile.sums([next(), next(), next(), next()]);
@@ -141,7 +144,9 @@ impl Sweep {
                 _ => {}
             }
             tile.finish(batch);
-            tile.write(batch, outputs, self.channels);
+            for &lanes in &*batch {
+                tile.write(lanes, &mut outputs[next_pixel()..][..self.channels]);
+            }
         }
     }
 
@@ -156,20 +161,22 @@ impl Sweep {
         let mut batch = [K::lowest(tile.vectors); BATCH];
         for (row, outputs) in outputs.chunks_exact_mut(columns.output * self.channels).enumerate() {
             let rows_inside = rows.taps_inside(row);
-            let top = rows.pixel(row, rows_inside.start) * self.steps.0;
+            let top = self.begins.first + rows.pixel(row, rows_inside.start) * self.begins.steps.0;
             let mut column = 0;
             for outputs in outputs.chunks_mut(BATCH * self.channels) {
                 let batch = &mut batch[..outputs.len() / self.channels];
                 for largest in &mut *batch {
                     let columns_inside = columns.taps_inside(column);
-                    let begin = top + columns.pixel(column, columns_inside.start) * self.steps.1;
+                    let begin = top + columns.pixel(column, columns_inside.start) * self.begins.steps.1;
                     *largest = self.largest_of(tile, begin, (rows_inside.len(), columns_inside.len()));
                     column += 1;
                 }
                 if tile.layer.is_monotonic() {
                     tile.finish(batch);
                 }
-                tile.write(batch, outputs, self.channels);
+                for (&lanes, pixel) in batch.iter().zip(outputs.chunks_exact_mut(self.channels)) {
+                    tile.write(lanes, pixel);
+                }
             }
         }
     }
@@ -184,7 +191,7 @@ impl Sweep {
         (height, width): (usize, usize),
     ) -> K::Lanes<V> {
         let lowest = K::lowest(tile.vectors);
-        let (below, beside) = self.steps;
+        let (below, beside) = self.begins.steps;
         if (height, width) == (2, 2) {
             let next = begin + below;
             return tile.larger(lowest, [begin, begin + beside, next, next + beside]);
@@ -200,6 +207,23 @@ impl Sweep {
             }
         }
         largest
+    }
+}
+
+impl Grid {
+    /// The places row by row, each of the given number.
+    #[inline(always)]
+    fn walk(self, columns: usize) -> impl FnMut() -> usize {
+        let Self { first, steps } = self;
+        let (mut row, mut column) = (0, 0);
+        move || {
+            let place = first + row * steps.0 + column * steps.1;
+            column += 1;
+            if column == columns {
+                (row, column) = (row + 1, 0);
+            }
+            place
+        }
     }
 }
 
@@ -235,15 +259,13 @@ impl<V: Vectors, K: Panels> Tile<'_, V, K> {
         largest
     }
 
-    /// Writes the panel's part of neighbouring pixels.
+    /// Writes the panel's part of a pixel.
     #[inline(always)]
-    fn write<T: Copy>(&self, outputs: &[K::Lanes<V>], pixels: &mut [T], channels: usize)
+    fn write<T: Copy>(&self, outputs: K::Lanes<V>, pixel: &mut [T])
     where
         K: Tiles<T>,
     {
-        for (&outputs, pixel) in outputs.iter().zip(pixels.chunks_exact_mut(channels)) {
-            copy_first(&K::array(self.vectors, outputs), &mut pixel[self.channels.clone()]);
-        }
+        copy_first(&K::array(self.vectors, outputs), &mut pixel[self.channels.clone()]);
     }
 }
 
@@ -279,7 +301,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::kernels::vectors::Task;
 
-    struct Sweeping<'s, T, K: Tiles<T>> {
+    struct Sweeping<'s, T, K: Panels> {
         sweep: Sweep,
         layer: K,
         image: &'s [K::Cell],
@@ -291,18 +313,19 @@ pub(crate) mod tests {
 
         #[inline(always)]
         fn run<V: Vectors>(self, vectors: V) {
-            self.sweep.run(vectors, &[self.layer], self.image, self.outputs);
+            self.sweep.run(vectors, (0, &self.layer), self.image, self.outputs);
         }
     }
 
     /// The outputs of a row of windows, each of which begins `step` elements after the one before.
-    pub(crate) fn outputs<T: Element, K: Tiles<T>>(
+    pub(crate) fn outputs<T: Element, K: Tiles<T> + PackedPanels>(
         layer: K,
         image: &[K::Cell],
         (windows, step): (usize, usize),
         channels: usize,
     ) -> Vec<T> {
-        let sweep = Sweep { windows: (1, windows), steps: (0, step), group: 0, channels, pooling: None };
+        let [begins, pixels] = [step, channels].map(|step| Grid { first: 0, steps: (0, step) });
+        let sweep = Sweep { windows: (1, windows), begins, pixels, group: 0, channels, pooling: None };
         let mut outputs = vec![T::zeroed(); windows * channels];
         layer.engine().run(Sweeping { sweep, layer, image, outputs: &mut outputs });
         outputs

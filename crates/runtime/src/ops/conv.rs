@@ -6,7 +6,7 @@ use bytemuck::Zeroable;
 use crate::error::OperatorFault;
 use crate::ops::hybrid::{Hybrid, SampleRange};
 use crate::ops::integer::Rescaling;
-use crate::ops::tiled::{Order, Patches};
+use crate::ops::tiled::{Axis, Order, Patches};
 use crate::ops::weighted::{Arithmetic, Layer, Positions, Samples, Weighted, has_narrow_sums};
 use crate::ops::window::{Steps, Windows};
 use crate::plan::{Node, Planned};
@@ -102,9 +102,9 @@ impl Layer for Conv2d {
     }
 
     fn patches(&self) -> Option<Patches> {
-        let Self { batch: images, rows, columns, groups, depth, .. } = *self;
-        let (spread, weights) = ((1, 1), Order::ChannelsFirst);
-        Some(Patches { images, rows, columns, groups, depth, spread, weights })
+        let Self { batch: images, groups, depth, .. } = *self;
+        let (rows, columns) = (Axis::new(&self.rows), Axis::new(&self.columns));
+        Some(Patches { images, rows, columns, groups, depth, weights: Order::ChannelsFirst })
     }
 
     fn for_each_sum<A: Arithmetic>(

@@ -7,7 +7,7 @@ use crate::error::OperatorFault;
 use crate::frame::elements_mut;
 use crate::ops::hybrid::{Hybrid, SampleRange};
 use crate::ops::integer::Rescaling;
-use crate::ops::tiled::{Order, Patches};
+use crate::ops::tiled::{Axis, Order, Patches};
 use crate::ops::weighted::{Arithmetic, Layer, Positions, Samples, Weighted};
 use crate::ops::window::{Steps, Windows};
 use crate::plan::{Node, Planned};
@@ -108,13 +108,12 @@ impl Layer for DepthwiseConv2d {
     }
 
     fn patches(&self) -> Option<Patches> {
-        let Self { batch: images, rows, columns, depth, multiplier } = *self;
-        let spread = (1, 1);
-        let (groups, depth, weights) = match multiplier {
-            1 => (1, depth, Order::Depthwise),
-            _ => (depth, 1, Order::ChannelsLast),
+        let (groups, depth, weights) = match self.multiplier {
+            1 => (1, self.depth, Order::Depthwise),
+            _ => (self.depth, 1, Order::ChannelsLast),
         };
-        Some(Patches { images, rows, columns, groups, depth, spread, weights })
+        let (rows, columns) = (Axis::new(&self.rows), Axis::new(&self.columns));
+        Some(Patches { images: self.batch, rows, columns, groups, depth, weights })
     }
 
     fn sums_rows(&self) -> bool {

@@ -9,7 +9,7 @@ use crate::error::OperatorFault;
 use crate::interpreter::Numerics;
 use crate::ops::hybrid::{Hybrid, SampleRange};
 use crate::ops::integer::Rescaling;
-use crate::ops::tiled::{Order, Patches};
+use crate::ops::tiled::{Axis, Order, Patches};
 use crate::ops::weighted::{Arithmetic, Layer, Positions, Samples, Weighted, has_narrow_sums};
 use crate::ops::window::Windows;
 use crate::plan::{Node, Planned};
@@ -84,11 +84,11 @@ impl Layer for FullyConnected {
         Samples { count: self.rows, elements: self.depth }
     }
 
-    /// An image whose pixels are the rows.
+    /// Each row is an image of one pixel.
     fn patches(&self) -> Option<Patches> {
-        let (rows, columns) = (Windows::points(1), Windows::points(self.rows));
-        let (spread, weights) = ((1, 1), Order::ChannelsFirst);
-        Some(Patches { images: 1, rows, columns, groups: 1, depth: self.depth, spread, weights })
+        let [rows, columns] = [(); 2].map(|()| Axis::new(&Windows::points(1)));
+        let Self { rows: images, depth, .. } = *self;
+        Some(Patches { images, rows, columns, groups: 1, depth, weights: Order::ChannelsFirst })
     }
 
     fn for_each_sum<A: Arithmetic>(

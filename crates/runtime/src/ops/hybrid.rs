@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::marker::PhantomData;
 
 use crate::error::OperatorFault;
-use crate::fixed_point::{round_half_away, round_half_away_f32};
+use crate::fixed_point::{round_half_away, round_within};
 use crate::frame::{Inputs, Writable, elements_mut};
 use crate::kernels::Kernels;
 use crate::ops::activation::{clamp, float_range};
@@ -32,9 +32,9 @@ pub(crate) enum SampleRange {
 
 impl SampleRange {
     /// Quantizes a sample; gives its scale and zero point.
+    #[inline(always)]
     pub(crate) fn quantize(self, sample: &[f32], output: &mut [i8]) -> (f32, i32) {
-        let least = sample.iter().fold(0f32, |least, &x| least.min(x));
-        let greatest = sample.iter().fold(0f32, |greatest, &x| greatest.max(x));
+        let (least, greatest) = range_of(sample);
         if least == greatest {
             output.fill(0);
             return (1.0, 0);
@@ -46,17 +46,34 @@ impl SampleRange {
     }
 }
 
+/// The least and the greatest of the values and 0, as far as they are numbers.
+#[inline(always)]
+fn range_of(sample: &[f32]) -> (f32, f32) {
+    /// Values that are compared at once: in their order one would wait for the other.
+    const LANES: usize = 32;
+    let (mut least, mut greatest) = ([0f32; LANES], [0f32; LANES]);
+    for values in sample.chunks(LANES) {
+        for ((least, greatest), &x) in least.iter_mut().zip(&mut greatest).zip(values) {
+            *least = if x < *least { x } else { *least };
+            *greatest = if x > *greatest { x } else { *greatest };
+        }
+    }
+    (least.into_iter().fold(0.0, f32::min), greatest.into_iter().fold(0.0, f32::max))
+}
+
 /// `portable_tensor_utils.cc`, `PortableSymmetricQuantizeFloats`.
+#[inline(always)]
 fn symmetric(sample: &[f32], range: f32, output: &mut [i8]) -> (f32, i32) {
     let inverse = 127.0 / range;
     for (q, &x) in output.iter_mut().zip(sample) {
-        *q = round_half_away_f32(x * inverse).clamp(-127, 127) as i8;
+        *q = round_within(x * inverse, (-127.0, 127.0)) as i8;
     }
     (range / 127.0, 0)
 }
 
 /// `portable_tensor_utils.cc`, `PortableAsymmetricQuantizeFloats`: the zero point is derived from the end of the range that
 /// gives it with the smaller error.
+#[inline(always)]
 fn asymmetric(sample: &[f32], (least, greatest): (f32, f32), output: &mut [i8]) -> (f32, i32) {
     let (min, max) = (f64::from(i8::MIN), f64::from(i8::MAX));
     let scale = f64::from(greatest - least) / (max - min);
@@ -66,7 +83,7 @@ fn asymmetric(sample: &[f32], (least, greatest): (f32, f32), output: &mut [i8]) 
     let scale = scale as f32;
     let inverse = if scale == 0.0 { 0.0 } else { 1.0 / scale };
     for (q, &x) in output.iter_mut().zip(sample) {
-        *q = round_half_away_f32(zero_point as f32 + x * inverse).clamp(-128, 127) as i8;
+        *q = round_within(zero_point as f32 + x * inverse, (-128.0, 127.0)) as i8;
     }
     (scale, zero_point)
 }
@@ -92,15 +109,14 @@ impl<L: Layer> HybridLayer<L> {
     ) -> Result<Planned, OperatorFault> {
         let weights = operator.node.input(operator.positions.weights)?;
         weights.require_zero_points_of_zero()?;
+        let weight_scales = weights.channel_scales(operator.channels, operator.dimension)?;
+        let range = float_range(operator.activation)?;
+        if let Some(tiled) = operator.tiled_hybrid(hybrid, &layer, (&weight_scales, range), shape) {
+            return Ok(tiled);
+        }
         let scratch_bytes = [layer.scratch_bytes::<Integers<i8, i32>>(), layer.samples().elements].into();
-        let kernel = Self {
-            layer,
-            positions: operator.positions,
-            hybrid,
-            weight_scales: weights.channel_scales(operator.channels, operator.dimension)?,
-            range: float_range(operator.activation)?,
-            kernels: operator.node.options.kernels,
-        };
+        let (positions, kernels) = (operator.positions, operator.node.options.kernels);
+        let kernel = Self { layer, positions, hybrid, weight_scales, range, kernels };
         Ok(Planned { scratch_bytes, ..Planned::new(shape, kernel) })
     }
 }

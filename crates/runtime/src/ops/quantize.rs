@@ -6,12 +6,11 @@ use core::marker::PhantomData;
 use burnlite_tflite::ElementType;
 
 use crate::error::OperatorFault;
-use crate::fixed_point::round_half_away_f32;
+use crate::fixed_point::{round_half_away_f32, round_within};
 use crate::frame::{Inputs, Writable, elements_mut};
 use crate::interpreter::Numerics;
 use crate::kernels::Engine;
 use crate::kernels::elementwise::Loop;
-use crate::ops::activation::clamp;
 use crate::ops::elementwise::Rescale;
 use crate::ops::integer::{Integer, OutputRange, multiplier};
 use crate::ops::map::map_steps;
@@ -56,10 +55,7 @@ impl<T: Integer> Loop for Conversion<'_, f32, T> {
         // Bounds that are integers, and exact: to cut before rounding is as good as after.
         let (min, max) = ((T::MIN - zero_point) as f32, (T::MAX - zero_point) as f32);
         for (q, &value) in output.iter_mut().zip(input) {
-            let value = value / scale;
-            let value = if value.is_nan() { 0.0 } else { value };
-            let value = clamp(value, (min, max));
-            *q = T::truncating_from(round_small(value) + zero_point);
+            *q = T::truncating_from(round_within(value / scale, (min, max)) + zero_point);
         }
     }
 }
@@ -76,18 +72,6 @@ impl<T: Integer> Loop for Conversion<'_, T, f32> {
             *y = scale * (q.into() - zero_point) as f32;
         }
     }
-}
-
-/// [`round_half_away_f32`] of a number below 2^22 in magnitude.
-#[inline(always)]
-fn round_small(value: f32) -> i32 {
-    /// Numbers beside it are integers, and so are their bits.
-    const MIDDLE: f32 = (3 << 22) as f32;
-    let even = (value + MIDDLE) - MIDDLE;
-    // The difference is exact. Where it is a half of the value's sign, the tie went towards zero.
-    let is_tie = value - even == f32::copysign(0.5, value);
-    let rounded = even + if is_tie { f32::copysign(1.0, value) } else { 0.0 };
-    (rounded + MIDDLE).to_bits().wrapping_sub(MIDDLE.to_bits()).cast_signed()
 }
 
 /// Whether single precision holds all integers of the type less the zero point, which is one of them.

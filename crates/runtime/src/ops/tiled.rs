@@ -3,6 +3,9 @@
 //! Weights are packed when the layer is planned. The input is laid out with its padding, so that every tap of every window
 //! has a place in it, and nothing is gathered; where it lies like that already, it is read where it is.
 
+mod axis;
+mod hybrid;
+
 use alloc::vec::Vec;
 use core::fmt::Debug;
 use core::marker::PhantomData;
@@ -12,29 +15,31 @@ use burnlite_tflite::Element;
 
 use crate::error::OperatorFault;
 use crate::frame::{Inputs, Writable, elements_mut};
-use crate::kernels::Kernels;
+use crate::kernels::{Engine, Kernels};
 use crate::kernels::depthwise::Depthwise;
 use crate::kernels::float::FloatLayer;
 use crate::kernels::matrix::Matrix;
 use crate::kernels::pack::PANEL;
 use crate::kernels::product::Product;
-use crate::kernels::sweep::{Sweep, Tiles};
+use crate::kernels::sweep::{Cells, Grid, PackedPanels, Sweep, Tiles};
 use crate::kernels::vectors::{Task, Vectors};
 use crate::ops::integer::{Accumulator, Integer, Requantization};
 use crate::ops::weighted::{Layer, Weighted};
 use crate::ops::window::Windows;
 use crate::plan::{Kernel, MaxPooling, Planned};
 
+use axis::Phase;
+
+pub(crate) use axis::Axis;
+
 /// What the windows of a layer see: images of pixels of `groups * depth` elements.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Patches {
     pub(crate) images: usize,
-    pub(crate) rows: Windows,
-    pub(crate) columns: Windows,
+    pub(crate) rows: Axis,
+    pub(crate) columns: Axis,
     pub(crate) groups: usize,
     pub(crate) depth: usize,
-    /// Pixels from a pixel of the image to the one below it, and to the one at its side; zeros are between them.
-    pub(crate) spread: (usize, usize),
     pub(crate) weights: Order,
 }
 
@@ -43,27 +48,41 @@ pub(crate) struct Patches {
 pub(crate) enum Order {
     /// `[channels, taps, depth]`: the channels of a group see all of the group's.
     ChannelsFirst,
-    /// The same, the last tap first.
-    Reversed,
     /// `[taps, channels]`: the channels of a group see the one channel of the input that is the group's.
     ChannelsLast,
     /// `[taps, channels]`: there is one group, in which each channel sees its own.
     Depthwise,
 }
 
-/// A layer of inputs and outputs of type `T`, with a kernel for each of its groups.
+/// Those of a layer's windows that meet the same taps: a phase of its rows and one of its columns.
+#[derive(Debug, Clone, Copy)]
+struct Part<'p> {
+    patches: &'p Patches,
+    row: &'p Phase,
+    column: &'p Phase,
+}
+
+/// A layer of inputs and outputs of type `T`.
 #[derive(Debug)]
 struct TiledLayer<T, K> {
     patches: Patches,
-    kernels: Vec<K>,
-    sweep: Sweep,
+    parts: Vec<PlannedPart<K>>,
     /// Position of the input.
     input: usize,
     zero_point: i32,
     /// Elements of an image with its padding; 0 where the input is laid out as it should be.
     extent: usize,
     in_place: bool,
+    /// Elements of an image's result.
+    result: usize,
     element: PhantomData<T>,
+}
+
+/// A part with a kernel for each of its groups.
+#[derive(Debug)]
+struct PlannedPart<K> {
+    kernels: Vec<K>,
+    sweep: Sweep,
 }
 
 impl Patches {
@@ -72,95 +91,143 @@ impl Patches {
         self.groups * self.depth
     }
 
-    /// Elements that a row of weights meets.
-    fn row(&self) -> usize {
-        self.rows.taps * self.columns.taps * self.depth
+    /// Elements of an image.
+    fn image(&self) -> usize {
+        self.rows.input * self.columns.input * self.pixel()
     }
 
-    /// Whether an image is not much larger with its padding and its zeros: otherwise the plain loops, which leave them out,
-    /// serve better, and take less memory.
+    /// Elements of a row of pixels, padding included.
+    fn line(&self) -> usize {
+        self.columns.extent * self.pixel()
+    }
+
+    /// Whether an image is not much larger with its padding: otherwise the plain loops, which leave it out, serve better, and
+    /// take less memory.
     fn is_compact(&self) -> bool {
-        let laid_out = [self.rows.extent(self.spread.0), self.columns.extent(self.spread.1), self.pixel()];
+        let laid_out = [self.rows.extent, self.columns.extent, self.pixel()];
         let laid_out = laid_out.iter().try_fold(1usize, |product, &extent| product.checked_mul(extent));
-        let image = self.rows.input * self.columns.input * self.pixel();
-        laid_out.is_some_and(|elements| elements / 8 <= image.max(1 << 12))
+        laid_out.is_some_and(|elements| elements / 8 <= self.image().max(1 << 12))
     }
 
     /// Whether packed weights are not many times the weights: panels have sixteen channels, of one group.
     fn fills_panels(&self, channels: usize) -> bool {
         let in_group = channels / self.groups.max(1);
-        let packed = self.groups.saturating_mul(PANEL).saturating_mul(self.row());
+        let row = self.rows.taps * self.columns.taps * self.depth;
+        let packed = self.groups.saturating_mul(PANEL).saturating_mul(row);
         self.weights == Order::Depthwise || 4 * in_group >= PANEL || packed <= 1 << 16
     }
 
-    /// Elements of a row of pixels, padding included.
-    fn line(&self) -> usize {
-        self.columns.extent(self.spread.1) * self.pixel()
+    /// The same with images of one pixel side by side in one image, so that tiles have several of them.
+    fn joined(mut self) -> Self {
+        if self.rows.is_one_pixel() && self.columns.is_one_pixel() {
+            self.columns = Axis::new(&Windows::points(self.images));
+            self.images = 1;
+        }
+        self
     }
 
-    /// The weights as `[channels, taps, depth]`, the first tap first.
-    fn ordered<W: Copy>(&self, weights: Vec<W>, channels: usize) -> Vec<W> {
-        let taps = self.rows.taps * self.columns.taps;
-        match self.weights {
-            Order::ChannelsFirst => weights,
-            Order::Reversed => {
-                let rows = weights.chunks_exact((taps * self.depth).max(1));
-                rows.flat_map(|row| row.chunks_exact(self.depth).rev().flatten().copied()).collect()
-            }
-            Order::ChannelsLast | Order::Depthwise => {
-                let tap = |channel| (0..taps).map(move |tap| tap * channels + channel);
-                (0..channels).flat_map(tap).map(|index| weights[index]).collect()
+    /// The parts that together give all of the result.
+    fn parts(&self) -> impl Iterator<Item = Part<'_>> {
+        let rows = self.rows.phases.iter();
+        rows.flat_map(move |row| self.columns.phases.iter().map(move |column| Part { patches: self, row, column }))
+    }
+
+    /// The layer with a kernel for each group of each part.
+    fn layer<T: Element, K: Cells<T> + PackedPanels>(
+        self,
+        (input, zero_point): (usize, i32),
+        channels: usize,
+        kernels: impl Fn(&Part<'_>) -> Option<Vec<K>>,
+    ) -> Option<TiledLayer<T, K>> {
+        let planned = |part: Part<'_>| Some(PlannedPart { kernels: kernels(&part)?, sweep: part.sweep(channels) });
+        let parts: Vec<_> = self.parts().map(planned).collect::<Option<_>>()?;
+        let (rows, columns) = (&self.rows, &self.columns);
+        let extent = parts.iter().map(PlannedPart::extent).max().unwrap_or(0);
+        let in_place = K::Cell::TYPE == T::TYPE
+            && zero_point == 0
+            && (rows.before, columns.before, columns.extent) == (0, 0, columns.input)
+            && extent <= rows.input * self.line();
+        let extent = if in_place { 0 } else { extent.max(rows.extent * self.line()) };
+        let result = rows.output * columns.output * channels;
+        Some(TiledLayer { patches: self, parts, input, zero_point, extent, in_place, result, element: PhantomData })
+    }
+}
+
+impl Part<'_> {
+    /// Elements that a row of weights meets.
+    fn depth(&self) -> usize {
+        self.row.taps * self.column.taps * self.patches.depth
+    }
+
+    /// The taps of the operator's weights, in the order of the pixels that meet them.
+    fn met(&self) -> impl Iterator<Item = usize> + Clone {
+        let (columns, column) = (self.patches.columns.taps, self.column.met());
+        self.row.met().flat_map(move |row| column.clone().map(move |column| row * columns + column))
+    }
+
+    /// The part's weights as `[channels, taps, depth]`.
+    fn weights<W: Copy>(&self, weights: &[W], channels: usize) -> Vec<W> {
+        let Patches { depth, weights: order, .. } = *self.patches;
+        let taps = self.patches.rows.taps * self.patches.columns.taps;
+        let mut ordered = Vec::with_capacity(channels * self.depth());
+        for channel in 0..channels {
+            for tap in self.met() {
+                match order {
+                    Order::ChannelsFirst => ordered.extend(&weights[(channel * taps + tap) * depth..][..depth]),
+                    Order::ChannelsLast | Order::Depthwise => ordered.push(weights[tap * channels + channel]),
+                }
             }
         }
+        ordered
     }
 
     /// Where the runs of neighbouring elements begin that a row of weights meets, in its order, and the elements of a run.
     fn runs(&self) -> (Vec<usize>, usize) {
-        let tap_row = |tap: usize| tap * self.rows.dilation * self.line();
-        if self.columns.dilation == 1 && self.groups == 1 {
-            return ((0..self.rows.taps).map(tap_row).collect(), self.columns.taps * self.depth);
+        let Patches { groups, depth, .. } = *self.patches;
+        if self.column.dilation == 1 && groups == 1 {
+            let line = self.row.dilation * self.patches.line();
+            return ((0..self.row.taps).map(|row| row * line).collect(), self.column.taps * depth);
         }
-        (self.taps(), self.depth)
+        (self.taps(), depth)
     }
 
     /// Where the pixels under the taps of a window begin.
     fn taps(&self) -> Vec<usize> {
-        let columns = |row| (0..self.columns.taps).map(move |column| (row, column));
-        let offset = |(row, column)| {
-            row * self.rows.dilation * self.line() + column * self.columns.dilation * self.pixel()
-        };
-        (0..self.rows.taps).flat_map(columns).map(offset).collect()
+        let steps = [self.row.dilation * self.patches.line(), self.column.dilation * self.patches.pixel()];
+        let columns = |row| (0..self.column.taps).map(move |column| row * steps[0] + column * steps[1]);
+        (0..self.row.taps).flat_map(columns).collect()
     }
 
-    /// The layer on its kernels, one for each group.
-    fn planned<T: Element, K: Tiles<T>>(
-        self,
-        kernels: Vec<K>,
-        (input, zero_point): (usize, i32),
-        shape: &[usize],
-    ) -> Planned {
-        let Self { rows, columns, depth, spread, .. } = self;
-        let [line, pixel] = [self.line(), self.pixel()];
-        let last = |windows: Windows| windows.output.saturating_sub(1) * windows.stride;
-        let begin = last(rows) * line + last(columns) * pixel + pixel - depth;
-        let extent = begin + kernels.first().map_or(0, K::span);
-        let in_place = K::Cell::TYPE == T::TYPE
-            && zero_point == 0
-            && (rows.before, columns.before, columns.extent(1)) == (0, 0, columns.input)
-            && spread == (1, 1)
-            && extent <= rows.input * line;
-        let scratch = if in_place { 0 } else { extent.max(rows.extent(spread.0) * line) };
-        let sweep = Sweep {
-            windows: (rows.output, columns.output),
-            steps: (rows.stride * line, columns.stride * pixel),
-            group: depth,
-            channels: shape.last().copied().unwrap_or(0),
+    /// Where the windows begin, and where their pixels of the result are.
+    fn sweep(&self, channels: usize) -> Sweep {
+        let (row, column) = (self.row, self.column);
+        let [line, pixel] = [self.patches.line(), self.patches.pixel()];
+        let result_line = self.patches.columns.output * channels;
+        Sweep {
+            windows: (row.count, column.count),
+            begins: Grid {
+                first: row.begin * line + column.begin * pixel,
+                steps: (row.stride * line, column.stride * pixel),
+            },
+            pixels: Grid {
+                first: row.first_output * result_line + column.first_output * channels,
+                steps: (row.output_step * result_line, column.output_step * channels),
+            },
+            group: self.patches.depth,
+            channels,
             pooling: None,
-        };
-        let (patches, element) = (self, PhantomData);
-        let kernel =
-            TiledLayer { patches, kernels, sweep, input, zero_point, extent: scratch, in_place, element };
-        Planned { scratch_bytes: [scratch * size_of::<K::Cell>()].into(), ..Planned::new(shape, kernel) }
+        }
+    }
+}
+
+impl<K: PackedPanels> PlannedPart<K> {
+    /// Elements of an image up to the last that a window reads.
+    fn extent(&self) -> usize {
+        let Sweep { windows, begins, group, .. } = self.sweep;
+        let last = |count: usize, step: usize| count.saturating_sub(1) * step;
+        let groups = self.kernels.len().saturating_sub(1) * group;
+        let begin = begins.first + last(windows.0, begins.steps.0) + last(windows.1, begins.steps.1);
+        begin + groups + self.kernels.first().map_or(0, K::span)
     }
 }
 
@@ -174,31 +241,36 @@ impl Weighted<'_, '_> {
         shape: &[usize],
     ) -> Option<Planned> {
         let engine = self.node.options.kernels.engine().filter(|_| weight_zero_point == 0)?;
-        let (patches, bias) = (self.patches(layer)?, self.known_bias::<A>()?);
-        let weights = patches.ordered(self.known::<i8>()?, self.channels);
-        let matrix = |weights, channels: Range<usize>, depth| Matrix {
-            weights,
+        let (patches, bias, weights) = (self.patches(layer)?, self.known_bias::<A>()?, self.known::<i8>()?);
+        let matrix = |channels: Range<usize>| Matrix {
+            weights: &[],
             channels: channels.len(),
-            depth,
+            depth: 0,
             bias: A::bias(&bias).part(channels.clone()),
             factors: requantization.factors(channels),
             range: requantization.range(),
             bound: T::largest_distance(zero_point),
         };
-        let input = (self.positions.input, zero_point);
+        let (patches, input) = (patches.joined(), (self.positions.input, zero_point));
         if patches.weights == Order::Depthwise {
-            let taps = patches.taps();
-            let kernel = Depthwise::new(engine, &matrix(&weights, 0..self.channels, taps.len()), &taps)?;
-            return Some(patches.planned::<T, _>([kernel].into(), input, shape));
+            let kernel = |part: &Part<'_>| {
+                let (weights, taps) = (part.weights(&weights, self.channels), part.taps());
+                let matrix = Matrix { weights: &weights, depth: taps.len(), ..matrix(0..self.channels) };
+                Some([Depthwise::new(engine, &matrix, &taps)?].into())
+            };
+            return Some(patches.layer::<T, _>(input, self.channels, kernel)?.planned(shape));
         }
-        let (in_group, depth) = (self.channels / patches.groups, patches.row());
-        let (runs, run) = patches.runs();
-        let products = (0..patches.groups).map(|group| {
-            let channels = group * in_group..(group + 1) * in_group;
-            let weights = &weights[channels.start * depth..channels.end * depth];
-            Product::new(engine, &matrix(weights, channels, depth), &runs, run)
-        });
-        Some(patches.planned::<T, _>(products.collect::<Option<Vec<_>>>()?, input, shape))
+        let in_group = self.channels / patches.groups;
+        let kernels = |part: &Part<'_>| {
+            let (weights, (runs, run), depth) = (part.weights(&weights, self.channels), part.runs(), part.depth());
+            let product = |group| {
+                let channels = group * in_group..(group + 1) * in_group;
+                let weights = &weights[channels.start * depth..channels.end * depth];
+                Product::new(engine, &Matrix { weights, depth, ..matrix(channels) }, &runs, run)
+            };
+            (0..part.patches.groups).map(product).collect()
+        };
+        Some(patches.layer::<T, _>(input, self.channels, kernels)?.planned(shape))
     }
 
     /// As [`tiled_integers`](Self::tiled_integers).
@@ -209,28 +281,30 @@ impl Weighted<'_, '_> {
         shape: &[usize],
     ) -> Option<Planned> {
         let engine = self.node.options.kernels.engine()?;
-        let patches = self.patches(layer)?;
-        let bias = self.known_bias::<f32>()?;
+        let (patches, bias) = (self.patches(layer)?.joined(), self.known_bias::<f32>()?);
         // A zero of the padding times an infinite weight would be no number; the plain loops leave the padding out.
         let weights =
             self.known::<f32>().filter(|weights| weights.iter().all(|weight| weight.is_finite()))?;
-        let weights = patches.ordered(weights, self.channels);
         let input = (self.positions.input, 0);
         if patches.weights == Order::Depthwise {
-            let taps = patches.taps();
-            let shapes = ((self.channels, taps.len()), (&taps[..], 1));
-            let kernel = FloatLayer::<PANEL>::new(engine, (&weights, &bias), shapes.0, shapes.1, range)?;
-            return Some(patches.planned::<f32, _>([kernel].into(), input, shape));
+            let kernel = |part: &Part<'_>| {
+                let (weights, taps) = (part.weights(&weights, self.channels), part.taps());
+                let shapes = ((self.channels, taps.len()), (&taps[..], 1));
+                Some([FloatLayer::<PANEL>::new(engine, (&weights, &bias), shapes.0, shapes.1, range)?].into())
+            };
+            return Some(patches.layer::<f32, _>(input, self.channels, kernel)?.planned(shape));
         }
-        let (in_group, depth) = (self.channels / patches.groups, patches.row());
-        let (runs, run) = patches.runs();
-        let products = (0..patches.groups).map(|group| {
-            let weights = &weights[group * in_group * depth..][..in_group * depth];
-            let bias = bias.get(group * in_group..).unwrap_or_default();
-            FloatLayer::<1>::new(engine, (weights, bias), (in_group, depth), (&runs, run), range)
-        });
-        let products = products.collect::<Option<Vec<_>>>()?;
-        Some(patches.planned::<f32, _>(products, input, shape))
+        let in_group = self.channels / patches.groups;
+        let kernels = |part: &Part<'_>| {
+            let (weights, (runs, run), depth) = (part.weights(&weights, self.channels), part.runs(), part.depth());
+            let product = |group| {
+                let weights = &weights[group * in_group * depth..][..in_group * depth];
+                let bias = bias.get(group * in_group..).unwrap_or_default();
+                FloatLayer::<1>::new(engine, (weights, bias), (in_group, depth), (&runs, run), range)
+            };
+            (0..part.patches.groups).map(product).collect()
+        };
+        Some(patches.layer::<f32, _>(input, self.channels, kernels)?.planned(shape))
     }
 
     fn patches<L: Layer>(&self, layer: &L) -> Option<Patches> {
@@ -248,39 +322,77 @@ impl Weighted<'_, '_> {
     }
 }
 
-impl<T: Element, K: Tiles<T>> Kernel for TiledLayer<T, K> {
+impl<T: Element, K: Cells<T> + PackedPanels> TiledLayer<T, K> {
+    fn planned(self, shape: &[usize]) -> Planned
+    where
+        K: Tiles<T>,
+    {
+        Planned { scratch_bytes: [self.extent * size_of::<K::Cell>()].into(), ..Planned::new(shape, self) }
+    }
+
+    /// The instruction set of the kernels, which is the same for all.
+    fn engine(&self) -> Option<Engine> {
+        self.parts.iter().find_map(|part| part.kernels.first()).map(K::engine)
+    }
+
+    fn packed_bytes(&self) -> usize {
+        self.parts.iter().flat_map(|part| &part.kernels).map(K::packed_bytes).sum()
+    }
+
+    /// Copies an image to where it belongs between its padding.
+    #[inline(always)]
+    fn lay_out(&self, image: &[T], zero_point: i32, laid_out: &mut [K::Cell]) {
+        let Patches { rows, columns, .. } = &self.patches;
+        let pixel = self.patches.pixel().max(1);
+        let line = (columns.input * pixel).max(1);
+        let margin = columns.before * pixel;
+        if columns.extent > columns.input || rows.extent > rows.input {
+            laid_out.fill(bytemuck::Zeroable::zeroed());
+        }
+        let lines = laid_out.chunks_exact_mut(self.patches.line().max(1)).skip(rows.before);
+        for (laid_out, line) in lines.zip(image.chunks_exact(line)) {
+            for (cell, &x) in laid_out[margin..].iter_mut().zip(line) {
+                *cell = K::cell(x, zero_point);
+            }
+        }
+    }
+}
+
+impl<T: Element, K: Cells<T> + Tiles<T> + PackedPanels> Kernel for TiledLayer<T, K> {
     fn run(
         &self,
         inputs: &Inputs<'_>,
         [output, scratch, ..]: &mut Writable<'_>,
     ) -> Result<(), OperatorFault> {
-        let (Some(kernel), false) = (self.kernels.first(), output.is_empty()) else { return Ok(()) };
+        let (Some(engine), false) = (self.engine(), output.is_empty()) else { return Ok(()) };
         let laid_out = &mut elements_mut::<K::Cell>(scratch)[..self.extent];
         let input = inputs.get::<T>(self.input);
-        kernel.engine().run(Run { layer: self, input, laid_out, outputs: elements_mut(output) });
+        engine.run(Run { layer: self, input, laid_out, outputs: elements_mut(output) });
         Ok(())
     }
 
     fn kernels(&self) -> Kernels {
-        self.kernels.first().map_or(Kernels::Reference, |kernel| kernel.engine().kernels())
+        self.engine().map_or(Kernels::Reference, Engine::kernels)
     }
 
     fn packed_bytes(&self) -> usize {
-        self.kernels.iter().map(K::packed_bytes).sum()
+        self.packed_bytes()
     }
 
     fn fuse(&mut self, pooling: &MaxPooling) -> bool {
-        let can_fuse = self.sweep.pooling.is_none() && pooling.computes_once();
+        let [PlannedPart { kernels, sweep }] = &mut self.parts[..] else { return false };
+        let can_fuse = sweep.pooling.is_none() && pooling.computes_once();
         if can_fuse {
-            self.sweep.pooling = Some((pooling.rows, pooling.columns));
-            self.kernels.iter_mut().for_each(|kernel| kernel.bound(pooling.bounds));
+            sweep.pooling = Some((pooling.rows, pooling.columns));
+            self.result = pooling.rows.output * pooling.columns.output * sweep.channels;
+            kernels.iter_mut().for_each(|kernel| kernel.bound(pooling.bounds));
         }
         can_fuse
     }
 }
 
 /// A layer's run.
-struct Run<'r, T, K: Tiles<T>> {
+struct Run<'r, T, K: Cells<T>> {
     layer: &'r TiledLayer<T, K>,
     input: &'r [T],
     /// Memory for an image between its padding.
@@ -288,47 +400,24 @@ struct Run<'r, T, K: Tiles<T>> {
     outputs: &'r mut [T],
 }
 
-impl<T: Element, K: Tiles<T>> Task for Run<'_, T, K> {
+impl<T: Element, K: Cells<T> + Tiles<T> + PackedPanels> Task for Run<'_, T, K> {
     type Output = ();
 
     #[inline(always)]
     fn run<V: Vectors>(self, vectors: V) {
         let Self { layer, input, laid_out, outputs } = self;
-        let Patches { images, rows, columns, .. } = layer.patches;
-        let elements = rows.input * columns.input * layer.patches.pixel();
-        let outputs = outputs.chunks_exact_mut(layer.sweep.pixels() * layer.sweep.channels);
-        for (image, outputs) in (0..images).zip(outputs) {
+        let elements = layer.patches.image();
+        for (image, outputs) in (0..layer.patches.images).zip(outputs.chunks_exact_mut(layer.result)) {
             let image = &input[image * elements..][..elements];
             let image = if layer.in_place {
                 bytemuck::cast_slice(image)
             } else {
-                layer.lay_out(image, laid_out);
+                layer.lay_out(image, layer.zero_point, laid_out);
                 &*laid_out
             };
-            layer.sweep.run(vectors, &layer.kernels, image, outputs);
-        }
-    }
-}
-
-impl<T: Element, K: Tiles<T>> TiledLayer<T, K> {
-    /// Copies an image to where it belongs between its padding.
-    #[inline(always)]
-    fn lay_out(&self, image: &[T], laid_out: &mut [K::Cell]) {
-        let Patches { rows, columns, spread, .. } = self.patches;
-        let pixel = self.patches.pixel().max(1);
-        let line = (columns.input * pixel).max(1);
-        let margin = columns.before * pixel;
-        if self.patches.line() > line || rows.extent(spread.0) > rows.input {
-            laid_out.fill(bytemuck::Zeroable::zeroed());
-        }
-        // Pixels that lie side by side are one run.
-        let run = if spread.1 == 1 { line } else { pixel };
-        let lines = laid_out.chunks_exact_mut(self.patches.line().max(1)).skip(rows.before);
-        for (laid_out, line) in lines.step_by(spread.0).zip(image.chunks_exact(line)) {
-            let runs = laid_out[margin..].chunks_mut(run * spread.1);
-            for (laid_out, run) in runs.zip(line.chunks_exact(run)) {
-                for (cell, &x) in laid_out.iter_mut().zip(run) {
-                    *cell = K::cell(x, self.zero_point);
+            for PlannedPart { kernels, sweep } in &layer.parts {
+                for kernel in kernels.iter().enumerate() {
+                    sweep.run(vectors, kernel, image, outputs);
                 }
             }
         }

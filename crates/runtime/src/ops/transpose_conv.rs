@@ -7,7 +7,7 @@ use bytemuck::Zeroable;
 use crate::error::OperatorFault;
 use crate::interpreter::Numerics;
 use crate::ops::integer::Rescaling;
-use crate::ops::tiled::{Order, Patches};
+use crate::ops::tiled::{Axis, Order, Patches};
 use crate::ops::weighted::{Arithmetic, Layer, Positions, Samples, Weighted};
 use crate::ops::window::{Steps, Windows};
 use crate::plan::{Node, Planned};
@@ -96,10 +96,9 @@ impl Layer for TransposeConv {
     }
 
     fn patches(&self) -> Option<Patches> {
-        let Self { batch: images, rows, columns, depth, .. } = *self;
-        let (spread, weights) = ((rows.stride, columns.stride), Order::Reversed);
-        let (rows, columns) = (rows.transposed(), columns.transposed());
-        Some(Patches { images, rows, columns, groups: 1, depth, spread, weights })
+        let (rows, columns) = (Axis::transposed(&self.rows)?, Axis::transposed(&self.columns)?);
+        let Self { batch: images, depth, .. } = *self;
+        Some(Patches { images, rows, columns, groups: 1, depth, weights: Order::ChannelsFirst })
     }
 
     /// Each sum collects the windows that lie over its pixel, in the order in which the reference spreads them.

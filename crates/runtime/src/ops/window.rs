@@ -39,23 +39,6 @@ impl Windows {
         Self { input: count, output: count, taps: 1, stride: 1, dilation: 1, before: 0, whole: (0, count) }
     }
 
-    /// Pixels from the first tap of the first window to the last tap of the last one, or to the end of the image, its pixels
-    /// `spread` apart, if that is further.
-    pub(crate) fn extent(&self, spread: usize) -> usize {
-        let gaps = self.taps.saturating_sub(1).saturating_mul(self.dilation);
-        let windows = (self.output.saturating_sub(1) * self.stride).saturating_add(gaps).saturating_add(1);
-        let pixels = self.input.saturating_sub(1).saturating_mul(spread).saturating_add(self.before);
-        windows.max(pixels.saturating_add(1))
-    }
-
-    /// The windows of the convolution that is a transposed one: each pixel of the result sees the pixels that these windows
-    /// spread over it, with the taps in reverse. The image is the result of these windows, with zeros between its pixels.
-    pub(crate) fn transposed(&self) -> Self {
-        let Self { input, output, taps, before, .. } = *self;
-        let before = (taps - 1).saturating_sub(before);
-        Self { input: output, output: input, taps, stride: 1, dilation: 1, before, whole: (0, 0) }
-    }
-
     /// As the format defines SAME and VALID ([`Padding::windows`]).
     pub(crate) fn new(input: usize, taps: usize, steps: Steps) -> Result<Self, OperatorFault> {
         let positive = |option, value: i32| match usize::try_from(value) {
