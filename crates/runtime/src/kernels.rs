@@ -10,6 +10,7 @@ mod generic;
 pub(crate) mod hybrid;
 pub(crate) mod integers;
 pub(crate) mod matrix;
+pub(crate) mod operand;
 pub(crate) mod pack;
 pub(crate) mod product;
 pub(crate) mod scale;
@@ -219,8 +220,12 @@ impl Dot<i16, i32> for Kernels {
 }
 
 impl Dot<i16, i64, i16> for Kernels {
+    #[inline]
     fn dot(&self, row: &[i16], weights: &[i16], zero_points: (i32, i32)) -> i64 {
-        reference_dot(row, weights, zero_points)
+        match self {
+            Self::Auto | Self::Named(_) if zero_points == (0, 0) => generic::dot_i16_i16(row, weights),
+            _ => reference_dot(row, weights, zero_points),
+        }
     }
 }
 
@@ -254,8 +259,8 @@ mod tests {
         }
     }
 
-    /// Depths around the blocks of 508 products, and the sums that come closest to overflowing.
-    const DEPTHS: [usize; 11] = [0, 1, 2, 3, 4, 5, 507, 508, 509, 1016, 4097];
+    /// Depths around the blocks of 508 and of 65536 products, and the sums that come closest to overflowing.
+    const DEPTHS: [usize; 12] = [0, 1, 2, 3, 4, 5, 507, 508, 509, 1016, 4097, 65_537];
 
     #[test]
     fn extreme_values_are_summed_exactly() {
@@ -268,6 +273,10 @@ mod tests {
                 assert_eq!((auto, reference), (exact, exact), "depth {depth}, {x} * {w}");
                 let narrow: i32 = Kernels::Auto.dot(&row, &weights, (0, 0));
                 assert_eq!(narrow, exact as i32);
+                for other in [i16::MIN, -1, i16::MAX] {
+                    let exact = i64::from(x) * i64::from(other) * depth as i64;
+                    assert_eq!(Kernels::Auto.dot(&row, &alloc::vec![other; depth], (0, 0)), exact);
+                }
             }
         }
     }
@@ -280,11 +289,13 @@ mod tests {
         ) {
             let wide: Vec<i16> = pairs.iter().map(|pair| pair.0).collect();
             let (narrow, weights): (Vec<i8>, Vec<i8>) = pairs.iter().map(|pair| (pair.1, pair.2)).unzip();
-            let sums = |kernels: Kernels| -> (i64, i32, i32) {
+            let other: Vec<i16> = wide.iter().rev().copied().collect();
+            let sums = |kernels: Kernels| -> (i64, i32, i32, i64) {
                 (
                     kernels.dot(&wide, &weights, (0, 0)),
                     kernels.dot(&wide, &weights, (0, 0)),
                     kernels.dot(&narrow, &weights, zero_points),
+                    kernels.dot(&wide, &other, (0, 0)),
                 )
             };
             prop_assert_eq!(sums(Kernels::Auto), sums(Kernels::Reference));

@@ -147,6 +147,24 @@ pub(super) fn dot_i16(row: &[i16], weights: &[i8]) -> i64 {
     blocks.map(|(row, weights)| i64::from(block_i16(row, weights))).sum()
 }
 
+/// As [`dot_i16`], of integers that both have 16 bits: the halves of their products are summed apart.
+#[inline(always)]
+pub(super) fn dot_i16_i16(row: &[i16], others: &[i16]) -> i64 {
+    /// The low halves of that many products sum up to less than 2^32, and the high ones to 2^30 at most.
+    const BLOCK: usize = 1 << 16;
+    let mut sum = 0;
+    for (row, others) in row.chunks(BLOCK).zip(others.chunks(BLOCK)) {
+        let (mut low, mut high) = (0u32, 0i32);
+        for (&x, &y) in row.iter().zip(others) {
+            let product = i32::from(x) * i32::from(y);
+            low = low.wrapping_add((product & 0xffff).cast_unsigned());
+            high = high.wrapping_add(product >> 16);
+        }
+        sum += i64::from(low) + (i64::from(high) << 16);
+    }
+    sum
+}
+
 /// The sum of at most [`BLOCK`] products: it fits 32 bits.
 #[inline]
 fn block_i16(row: &[i16], weights: &[i8]) -> i32 {

@@ -1,5 +1,7 @@
 //! BATCH_MATMUL: products of matrices, for each pair of a batch.
 
+mod tiled;
+
 use alloc::vec::Vec;
 use core::marker::PhantomData;
 
@@ -20,7 +22,7 @@ use crate::plan::{Kernel, Node, Operand, Planned};
 /// # Shapes
 /// left `[..., rows, depth]`, right `[..., depth, columns]`, output `[..., rows, columns]`; each adjoint operand has its
 /// last two dimensions swapped. The dimensions before are broadcast.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Products {
     batch_shape: Vec<usize>,
     /// From a product to its two matrices.
@@ -39,23 +41,37 @@ pub(crate) fn plan(node: &Node<'_>, options: &BatchMatMulOptions) -> Result<Plan
     match (left.element_type(), right.element_type(), node.output(0)?.element_type()) {
         (Float32, Float32, Float32) => {
             // Unlike elsewhere, no activation cuts infinities.
-            Ok(products.planned(Floats, FloatStage { range: (f32::NEG_INFINITY, f32::INFINITY) }))
+            let stage = FloatStage { range: (f32::NEG_INFINITY, f32::INFINITY) };
+            Ok(products.tiled_floats(node).unwrap_or_else(|| products.planned(Floats, stage)))
         }
-        (Int8, Int8, Int8) => integer::<i8, i32, i8>(node, products),
+        (Int8, Int8, Int8) => bytes::<i8, i32>(node, products),
         (Int8, Int8, Int32) => Ok(products.planned(integers::<i8, i32, i8>(node, (0, 0)), Raw)),
-        (Int16, Int16, Int16) => integer::<i16, i64, i16>(node, products),
-        (Int16, Int8, Int16) => integer::<i16, i64, i8>(node, products),
+        (Int16, Int8, Int16) => bytes::<i16, i64>(node, products),
+        (Int16, Int16, Int16) => {
+            let (zero_points, stage) = requantization::<i16, i64, i16>(node)?;
+            Ok(products.planned(integers::<i16, i64, i16>(node, zero_points), stage))
+        }
         _ => Err(node.types_fault()),
     }
 }
 
-fn integer<T: Integer, A: Accumulator, W: Integer>(
+/// Products with a right operand of bytes, which tiles take.
+fn bytes<T: Integer, A: Accumulator>(
     node: &Node<'_>,
     products: Products,
 ) -> Result<Planned, OperatorFault>
 where
-    Kernels: Dot<T, A, W>,
+    Kernels: Dot<T, A>,
 {
+    let (zero_points, stage) = requantization::<T, A, i8>(node)?;
+    let tiled = products.tiled_integers::<T, A>(node, zero_points, &stage);
+    Ok(tiled.unwrap_or_else(|| products.planned(integers::<T, A, i8>(node, zero_points), stage)))
+}
+
+/// The zero points of the operands, and what becomes of sums.
+fn requantization<T: Integer, A: Accumulator, W: Integer>(
+    node: &Node<'_>,
+) -> Result<((i32, i32), Requantization<T>), OperatorFault> {
     let (left_scale, left_zero_point) = uniform::<T>(&node.input(0)?)?;
     let (right_scale, right_zero_point) = uniform::<W>(&node.input(1)?)?;
     let rescaling = match node.options.numerics {
@@ -64,7 +80,7 @@ where
     };
     let scales = (left_scale, &[right_scale][..]);
     let stage = Requantization::<T>::new::<A>(rescaling, scales, &node.output(0)?, Activation::None)?;
-    Ok(products.planned(integers::<T, A, W>(node, (left_zero_point, right_zero_point)), stage))
+    Ok(((left_zero_point, right_zero_point), stage))
 }
 
 fn integers<T, A, W>(node: &Node<'_>, zero_points: (i32, i32)) -> Integers<T, A, W> {

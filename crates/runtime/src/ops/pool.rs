@@ -1,5 +1,6 @@
 //! MAX_POOL_2D and AVERAGE_POOL_2D: the maximum and the mean over windows of an image.
 
+use core::fmt::Debug;
 use core::marker::PhantomData;
 
 use burnlite_tflite::{Element, ElementType, Pool2dOptions};
@@ -42,7 +43,11 @@ fn plan(node: &Node<'_>, options: &Pool2dOptions, pooling: Pooling) -> Result<Pl
     match (node.input(0)?.element_type(), node.output(0)?.element_type()) {
         (ElementType::Float32, ElementType::Float32) => {
             let range = float_range(options.activation)?;
-            Ok(geometry.planned::<f32>(node, FloatPool { geometry, pooling, range }))
+            let max_pooling = geometry.max_pooling((range.0.into(), range.1.into()));
+            Ok(match pooling {
+                Pooling::Max => geometry.planned::<f32, _>(node, FloatMax { range }, Some(max_pooling)),
+                Pooling::Average => geometry.planned::<f32, _>(node, FloatAverage { range }, None),
+            })
         }
         (ElementType::Int8, ElementType::Int8) => integer::<i8>(node, options, geometry, pooling),
         (ElementType::Int16, ElementType::Int16) => integer::<i16>(node, options, geometry, pooling),
@@ -62,10 +67,13 @@ fn integer<T: Integer>(
         return Err(output.unusable("it differs from the input's, and pooling does not rescale"));
     }
     let range = OutputRange::new::<T>(&output, options.activation)?;
-    let kernel = IntegerPool::<T> { geometry, pooling, range, element: PhantomData };
+    let bounds = [range.min, range.max].map(T::saturating_from);
+    let max_pooling = geometry.max_pooling((range.min.into(), range.max.into()));
+    let taps = geometry.rows.taps.saturating_mul(geometry.columns.taps);
     Ok(match pooling {
-        Pooling::Max => geometry.planned::<T>(node, kernel),
-        Pooling::Average => geometry.planned::<i64>(node, kernel),
+        Pooling::Max => geometry.planned::<T, _>(node, IntegerMax { bounds }, Some(max_pooling)),
+        Pooling::Average if taps <= MOST_TAPS => geometry.planned::<T, _>(node, Average { bounds }, None),
+        Pooling::Average => geometry.planned::<T, _>(node, WideAverage { bounds }, None),
     })
 }
 
@@ -91,128 +99,223 @@ impl Geometry {
         [self.batch, self.rows.output, self.columns.output, self.channels]
     }
 
-    /// Folds the values under each window, channel by channel from `start`; calls `output` with the results of a window, in
-    /// order, and with the number of pixels, which leaves out those beyond the image. `folded` is memory for the channels.
+    /// Folds the values under each window, which leaves out those beyond the image.
     #[inline(always)]
-    fn fold_windows<T: Element, S: Copy>(
-        &self,
-        input: &[T],
-        (start, folded): (S, &mut [S]),
-        add: impl Fn(S, T) -> S,
-        mut output: impl FnMut(&[S], usize),
-    ) {
-        if self.channels == 0 {
-            return;
-        }
+    fn fold_windows<T: Element, F: Fold<T>>(&self, fold: &F, input: &[T], output: &mut [T]) {
+        let mut pixels = output.chunks_exact_mut(self.channels.max(1));
         for image in 0..self.batch {
             for row in 0..self.rows.output {
                 let rows = self.rows.taps_inside(row);
-                for column in 0..self.columns.output {
+                for (column, pixel) in pixels.by_ref().take(self.columns.output).enumerate() {
                     let columns = self.columns.taps_inside(column);
-                    folded.fill(start);
-                    for tap_row in rows.clone() {
-                        let pixel_row = image * self.rows.input + self.rows.pixel(row, tap_row);
-                        for tap_column in columns.clone() {
-                            let pixel =
-                                pixel_row * self.columns.input + self.columns.pixel(column, tap_column);
-                            let pixel = &input[pixel * self.channels..][..self.channels];
-                            for (folded, &x) in folded.iter_mut().zip(pixel) {
-                                *folded = add(*folded, x);
-                            }
-                        }
+                    let mut start = 0;
+                    if !rows.is_empty() && !columns.is_empty() {
+                        let row = image * self.rows.input + self.rows.pixel(row, rows.start);
+                        let column = self.columns.pixel(column, columns.start);
+                        start = (row * self.columns.input + column) * self.channels;
                     }
-                    output(folded, rows.len() * columns.len());
+                    let window = Window { start, rows: rows.len(), columns: columns.len() };
+                    // Sizes that the compiler knows: each block is a few vectors.
+                    let done = self.blocks::<T, F, 32>(fold, input, window, pixel, 0);
+                    let done = self.blocks::<T, F, 8>(fold, input, window, pixel, done);
+                    self.blocks::<T, F, 1>(fold, input, window, pixel, done);
                 }
             }
         }
     }
 
-    /// The maximum over the windows, as something that the layer before may do.
-    fn max_pooling(&self, pooling: Pooling, bounds: (f64, f64)) -> Option<MaxPooling> {
-        let Self { rows, columns, .. } = *self;
-        (pooling == Pooling::Max).then_some(MaxPooling { rows, columns, bounds })
-    }
-
-    /// The kernel with memory for a window's results of type `S`.
-    fn planned<S>(&self, node: &Node<'_>, kernel: impl Kernel + 'static) -> Planned {
-        let scratch_bytes = [self.channels.saturating_mul(size_of::<S>())].into();
-        Planned { scratch_bytes, ..Planned::vectorized(node, self.output_shape(), kernel) }
-    }
-}
-
-#[derive(Debug)]
-struct FloatPool {
-    geometry: Geometry,
-    pooling: Pooling,
-    range: (f32, f32),
-}
-
-impl Kernel for FloatPool {
+    /// Folds a window by blocks of `N` channels, as many as there are; how many channels are done then.
     #[inline(always)]
-    fn run(&self, inputs: &Inputs<'_>, [output, folded, ..]: &mut Writable<'_>) -> Result<(), OperatorFault> {
-        let (input, folded) = (inputs.get::<f32>(0), elements_mut::<f32>(folded));
-        let mut outputs = elements_mut::<f32>(output).chunks_exact_mut(self.geometry.channels.max(1));
-        let mut write = |values: &[f32], divisor: f32| {
-            for (y, &value) in outputs.next().into_iter().flatten().zip(values) {
-                *y = clamp(value / divisor, self.range);
+    fn blocks<T: Element, F: Fold<T>, const N: usize>(
+        &self,
+        fold: &F,
+        input: &[T],
+        window: Window,
+        pixel: &mut [T],
+        done: usize,
+    ) -> usize {
+        let (blocks, rest) = pixel[done..].as_chunks_mut::<N>();
+        let rest = rest.len();
+        for (index, block) in blocks.iter_mut().enumerate() {
+            let mut folded = [fold.start(); N];
+            for row in 0..window.rows {
+                let start = window.start + row * self.columns.input * self.channels + done + index * N;
+                for column in 0..window.columns {
+                    let values = &input[start + column * self.channels..][..N];
+                    for (folded, &x) in folded.iter_mut().zip(values) {
+                        *folded = fold.add(*folded, x);
+                    }
+                }
             }
-        };
-        let larger = |a: f32, b: f32| if a < b { b } else { a };
-        match self.pooling {
-            Pooling::Max => {
-                self.geometry
-                    .fold_windows(input, (f32::MIN, folded), larger, |largest, _| write(largest, 1.0));
-            }
-            Pooling::Average => {
-                let average = |sums: &[f32], count: usize| write(sums, count as f32);
-                self.geometry.fold_windows(input, (0.0, folded), |sum, x| sum + x, average);
+            for (y, folded) in block.iter_mut().zip(folded) {
+                *y = fold.result(folded, window.rows * window.columns);
             }
         }
-        Ok(())
+        pixel.len() - rest
     }
 
-    fn pooling(&self) -> Option<MaxPooling> {
-        self.geometry.max_pooling(self.pooling, (self.range.0.into(), self.range.1.into()))
+    /// The maximum over the windows, as something that the layer before may do.
+    fn max_pooling(&self, bounds: (f64, f64)) -> MaxPooling {
+        let Self { rows, columns, .. } = *self;
+        MaxPooling { rows, columns, bounds }
+    }
+
+    fn planned<T: Element, F: Fold<T>>(self, node: &Node<'_>, fold: F, pooling: Option<MaxPooling>) -> Planned {
+        let kernel = Pool { geometry: self, fold, pooling, element: PhantomData::<T> };
+        Planned::vectorized(node, self.output_shape(), kernel)
     }
 }
 
+/// The part of a window that lies within the image.
+#[derive(Debug, Clone, Copy)]
+struct Window {
+    /// Where its first pixel is.
+    start: usize,
+    rows: usize,
+    columns: usize,
+}
+
+/// What becomes of the values under a window, channel by channel. The methods must be inlined.
+trait Fold<T>: Debug + Send + Sync + 'static {
+    type Folded: Copy;
+
+    fn start(&self) -> Self::Folded;
+    fn add(&self, folded: Self::Folded, x: T) -> Self::Folded;
+    /// The result of `count` values.
+    fn result(&self, folded: Self::Folded, count: usize) -> T;
+}
+
 #[derive(Debug)]
-struct IntegerPool<T> {
+struct Pool<T, F> {
     geometry: Geometry,
-    pooling: Pooling,
-    range: OutputRange,
+    fold: F,
+    /// What it does, if it is a maximum.
+    pooling: Option<MaxPooling>,
     element: PhantomData<T>,
 }
 
-impl<T: Integer> Kernel for IntegerPool<T> {
+impl<T: Element, F: Fold<T>> Kernel for Pool<T, F> {
     #[inline(always)]
-    fn run(&self, inputs: &Inputs<'_>, [output, folded, ..]: &mut Writable<'_>) -> Result<(), OperatorFault> {
-        let input = inputs.get::<T>(0);
-        let mut outputs = elements_mut::<T>(output).chunks_exact_mut(self.geometry.channels.max(1));
-        let [min, max] = [self.range.min, self.range.max].map(T::saturating_from);
-        match self.pooling {
-            Pooling::Max => {
-                let start = (T::saturating_from(T::MIN), elements_mut::<T>(folded));
-                self.geometry.fold_windows(input, start, T::max, |largest, _| {
-                    for (y, &largest) in outputs.next().into_iter().flatten().zip(largest) {
-                        *y = largest.clamp(min, max);
-                    }
-                });
-            }
-            Pooling::Average => {
-                let add = |sum: i64, x: T| sum + i64::from(x.into());
-                self.geometry.fold_windows(input, (0, elements_mut::<i64>(folded)), add, |sums, count| {
-                    for (y, &sum) in outputs.next().into_iter().flatten().zip(sums) {
-                        *y = T::saturating_from(average(sum, count)).clamp(min, max);
-                    }
-                });
-            }
-        }
+    fn run(&self, inputs: &Inputs<'_>, [output, ..]: &mut Writable<'_>) -> Result<(), OperatorFault> {
+        self.geometry.fold_windows(&self.fold, inputs.get::<T>(0), elements_mut::<T>(output));
         Ok(())
     }
 
     fn pooling(&self) -> Option<MaxPooling> {
-        self.geometry.max_pooling(self.pooling, (self.range.min.into(), self.range.max.into()))
+        self.pooling
+    }
+}
+
+#[derive(Debug)]
+struct FloatMax {
+    range: (f32, f32),
+}
+
+impl Fold<f32> for FloatMax {
+    type Folded = f32;
+
+    #[inline(always)]
+    fn start(&self) -> f32 {
+        f32::MIN
+    }
+    #[inline(always)]
+    fn add(&self, largest: f32, x: f32) -> f32 {
+        if largest < x { x } else { largest }
+    }
+    #[inline(always)]
+    fn result(&self, largest: f32, _count: usize) -> f32 {
+        clamp(largest, self.range)
+    }
+}
+
+#[derive(Debug)]
+struct FloatAverage {
+    range: (f32, f32),
+}
+
+impl Fold<f32> for FloatAverage {
+    type Folded = f32;
+
+    #[inline(always)]
+    fn start(&self) -> f32 {
+        0.0
+    }
+    #[inline(always)]
+    fn add(&self, sum: f32, x: f32) -> f32 {
+        sum + x
+    }
+    #[inline(always)]
+    fn result(&self, sum: f32, count: usize) -> f32 {
+        clamp(sum / count as f32, self.range)
+    }
+}
+
+#[derive(Debug)]
+struct IntegerMax<T> {
+    /// The least and the greatest result.
+    bounds: [T; 2],
+}
+
+impl<T: Integer> Fold<T> for IntegerMax<T> {
+    type Folded = T;
+
+    #[inline(always)]
+    fn start(&self) -> T {
+        T::saturating_from(T::MIN)
+    }
+    #[inline(always)]
+    fn add(&self, largest: T, x: T) -> T {
+        largest.max(x)
+    }
+    #[inline(always)]
+    fn result(&self, largest: T, _count: usize) -> T {
+        largest.clamp(self.bounds[0], self.bounds[1])
+    }
+}
+
+/// The average of at most [`MOST_TAPS`] integers.
+#[derive(Debug)]
+struct Average<T> {
+    bounds: [T; 2],
+}
+
+impl<T: Integer> Fold<T> for Average<T> {
+    type Folded = i32;
+
+    #[inline(always)]
+    fn start(&self) -> i32 {
+        0
+    }
+    #[inline(always)]
+    fn add(&self, sum: i32, x: T) -> i32 {
+        sum + x.into()
+    }
+    #[inline(always)]
+    fn result(&self, sum: i32, count: usize) -> T {
+        T::truncating_from(small_average(sum, count)).clamp(self.bounds[0], self.bounds[1])
+    }
+}
+
+/// The average of any number of integers.
+#[derive(Debug)]
+struct WideAverage<T> {
+    bounds: [T; 2],
+}
+
+impl<T: Integer> Fold<T> for WideAverage<T> {
+    type Folded = i64;
+
+    #[inline(always)]
+    fn start(&self) -> i64 {
+        0
+    }
+    #[inline(always)]
+    fn add(&self, sum: i64, x: T) -> i64 {
+        sum + i64::from(x.into())
+    }
+    #[inline(always)]
+    fn result(&self, sum: i64, count: usize) -> T {
+        T::saturating_from(average(sum, count)).clamp(self.bounds[0], self.bounds[1])
     }
 }
 
@@ -227,9 +330,37 @@ fn average(sum: i64, count: usize) -> i32 {
     (sum as f64 / count.max(1) as f64) as i32
 }
 
+/// Taps of a window with which [`small_average`] is exact.
+const MOST_TAPS: usize = 256;
+
+/// As [`average`], in single precision.
+///
+/// A sum of 256 integers of 16 bits has 24 and is exact. The quotient, below 2^15, is rounded by 2^-10 at most; if it lies
+/// between two integers it is at least 2^-8 away from them.
+#[inline(always)]
+fn small_average(sum: i32, count: usize) -> i32 {
+    let half = (count / 2) as i32;
+    let sum = sum + if sum > 0 { half } else { -half };
+    (sum as f32 / count.max(1) as f32) as i32
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn single_precision_is_enough_for_small_windows() {
+        for count in 1..=MOST_TAPS {
+            let quotients = [-32_768, -32_767, -129, -1, 0, 1, 127, 128, 16_383, 32_766, 32_767];
+            for near in quotients.map(|quotient: i32| quotient * count as i32) {
+                let bound = 32_768 * count as i32;
+                for sum in (near - 2..near + 3).chain([near + count as i32 / 2, near - count as i32 / 2]) {
+                    let sum = sum.clamp(-bound, bound - count as i32);
+                    assert_eq!(small_average(sum, count), average(sum.into(), count), "{sum} / {count}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn averages_round_half_away_from_zero() {

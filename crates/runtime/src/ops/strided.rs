@@ -159,8 +159,11 @@ impl StridedCopy {
 
     #[inline(always)]
     fn copy_runs(&self, bytes: usize, source: &[u8], target: &mut [u8]) {
-        for_each_run(&self.axes, self.source, self.target, &mut |from, to| {
-            target[to..][..bytes].copy_from_slice(&source[from..][..bytes]);
+        let Some((inner, outer)) = self.axes.split_last() else {
+            return target[self.target..][..bytes].copy_from_slice(&source[self.source..][..bytes]);
+        };
+        for_each_place(outer, self.source, self.target, &mut |from, to| {
+            inner.copy(bytes, (source, from), (&mut *target, to));
         });
     }
 }
@@ -171,19 +174,48 @@ impl CopyAxis {
         let extent = self.extent.cast_signed();
         (self.source_step * extent, self.target_step * extent) == (source_step, target_step)
     }
+
+    /// Copies the runs along the axis.
+    #[inline(always)]
+    fn copy(&self, bytes: usize, (source, mut from): (&[u8], usize), (target, mut to): (&mut [u8], usize)) {
+        if (self.source_step, self.target_step) == (0, bytes.cast_signed()) {
+            return repeat(&source[from..][..bytes], &mut target[to..][..bytes * self.extent]);
+        }
+        for _ in 0..self.extent {
+            target[to..][..bytes].copy_from_slice(&source[from..][..bytes]);
+            from = from.wrapping_add_signed(self.source_step);
+            to = to.wrapping_add_signed(self.target_step);
+        }
+    }
 }
 
-/// Calls `run` with the positions of each run in source and target. Every axis has two elements or more, so there are
+/// Fills the target with a run again and again.
+#[inline(always)]
+fn repeat(run: &[u8], target: &mut [u8]) {
+    if let &[byte] = run {
+        return target.fill(byte);
+    }
+    target[..run.len()].copy_from_slice(run);
+    let mut done = run.len();
+    while done < target.len() {
+        let more = done.min(target.len() - done);
+        target.copy_within(..more, done);
+        done += more;
+    }
+}
+
+/// Calls `visit` with each place along the axes in source and target. Every axis has two elements or more, so there are
 /// fewer axes, and calls within calls, than an address has bits.
 #[inline]
-fn for_each_run(axes: &[CopyAxis], mut from: usize, mut to: usize, run: &mut impl FnMut(usize, usize)) {
-    let Some((axis, inner)) = axes.split_first() else { return run(from, to) };
+fn for_each_place(
+    axes: &[CopyAxis],
+    mut from: usize,
+    mut to: usize,
+    visit: &mut impl FnMut(usize, usize),
+) {
+    let Some((axis, inner)) = axes.split_first() else { return visit(from, to) };
     for _ in 0..axis.extent {
-        if inner.is_empty() {
-            run(from, to);
-        } else {
-            for_each_run(inner, from, to, run);
-        }
+        for_each_place(inner, from, to, visit);
         from = from.wrapping_add_signed(axis.source_step);
         to = to.wrapping_add_signed(axis.target_step);
     }
