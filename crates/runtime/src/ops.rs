@@ -15,6 +15,7 @@ mod cumsum;
 mod depthwise;
 mod division;
 mod elementwise;
+mod exponential;
 mod fully_connected;
 mod gather;
 mod generate;
@@ -80,7 +81,7 @@ pub(crate) fn plan(node: &Node<'_>) -> Result<Planned, OperatorFault> {
         Op::Elu => activation::plan_elu(node),
         Op::EmbeddingLookup => gather::plan_embedding(node),
         Op::Equal => comparison::plan_equal(node),
-        Op::Exp => elementwise::plan_tabulated(node, elementwise::exp),
+        Op::Exp => elementwise::plan_tabulated(node, exponential::exp),
         Op::ExpandDims => shape::plan_expand_dims(node),
         Op::Fill => generate::plan_fill(node),
         Op::Floor => elementwise::plan_float(node, libm::floorf),

@@ -21,7 +21,7 @@ use crate::kernels::vectorized::Vectorized;
 use memory::Memory;
 use planner::Planner;
 
-pub(crate) use fuse::MaxPooling;
+pub(crate) use fuse::{ImagePadding, MaxPooling};
 pub(crate) use node::{Node, Operand};
 
 /// What an operator does when it runs. Parameters were derived, and operands checked, when it was planned.
@@ -49,6 +49,16 @@ pub(crate) trait Kernel: Debug + Send + Sync {
 
     /// Does what would follow at once; whether it can.
     fn fuse(&mut self, _pooling: &MaxPooling) -> bool {
+        false
+    }
+
+    /// What the kernel does, if it is something that the kernel behind it could do at once.
+    fn padding(&self) -> Option<ImagePadding> {
+        None
+    }
+
+    /// Takes an operand without its padding; whether it can.
+    fn pad(&mut self, _padding: &ImagePadding) -> bool {
         false
     }
 }

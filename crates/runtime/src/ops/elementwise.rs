@@ -104,11 +104,6 @@ pub(crate) fn plan_log(node: &Node<'_>) -> Result<Planned, OperatorFault> {
 // Entries of 16-bit tables depend on the last bits of these functions. LiteRT has them from glibc, whose `expf` and `logf`
 // are nearly always rounded right, and whose `expm1f`, `erfcf` and `tanhf` have the formulas of `libm` and of `tanh`.
 
-/// `e^x`, rounded once.
-pub(crate) fn exp(x: f32) -> f32 {
-    libm::exp(x.into()) as f32
-}
-
 /// The natural logarithm, rounded once.
 fn log(x: f32) -> f32 {
     libm::log(x.into()) as f32

@@ -9,11 +9,35 @@ use crate::interpreter::Numerics;
 use crate::ops::strided::{
     Copies, Part, Source, StridedCopy, View, element_bytes, require_same_quantization,
 };
-use crate::plan::{Node, Operand, Planned};
+use crate::frame::{Inputs, Writable};
+use crate::plan::{ImagePadding, Kernel, Node, Operand, Planned};
 
 /// PAD: zeros around the operand, which are the zero point of quantized elements.
 pub(crate) fn plan_pad(node: &Node<'_>) -> Result<Planned, OperatorFault> {
-    plan_filled(node, zero(node)?)
+    let (shape, margins, copies) = filled(node, zero(node)?)?;
+    let padding = match (margins.as_slice(), <[usize; 4]>::try_from(&shape[..])) {
+        (&[(0, 0), rows, columns, (0, 0)], Ok(shape)) => Some(ImagePadding { shape, rows, columns }),
+        _ => None,
+    };
+    Ok(Planned::new(shape, Zeros { copies, padding }))
+}
+
+/// A margin of zeros.
+#[derive(Debug)]
+struct Zeros {
+    copies: Copies,
+    /// The margin, where it lies around images.
+    padding: Option<ImagePadding>,
+}
+
+impl Kernel for Zeros {
+    fn run(&self, inputs: &Inputs<'_>, writable: &mut Writable<'_>) -> Result<(), OperatorFault> {
+        self.copies.run(inputs, writable)
+    }
+
+    fn padding(&self) -> Option<ImagePadding> {
+        self.padding
+    }
 }
 
 /// PADV2: the third operand's one element around the first.
@@ -31,10 +55,15 @@ pub(crate) fn plan_pad_v2(node: &Node<'_>) -> Result<Planned, OperatorFault> {
         ElementType::Int8 | ElementType::UInt8 => value.require_quantization_of(&output)?,
         _ => require_same_quantization(node, &value, &output)?,
     }
-    plan_filled(node, Source::Operand(2))
+    let (shape, _, copies) = filled(node, Source::Operand(2))?;
+    Ok(Planned::new(shape, copies))
 }
 
-fn plan_filled(node: &Node<'_>, value: Source) -> Result<Planned, OperatorFault> {
+/// Elements before and behind each dimension.
+type Margins = Vec<(usize, usize)>;
+
+/// The result's shape, the margins, and the copies that fill it.
+fn filled(node: &Node<'_>, value: Source) -> Result<(Vec<usize>, Margins, Copies), OperatorFault> {
     let input = node.input(0)?;
     let bytes = element_bytes(node, &input)?;
     let margins = margins(&node.input(1)?, input.shape.len())?;
@@ -46,7 +75,7 @@ fn plan_filled(node: &Node<'_>, value: Source) -> Result<Planned, OperatorFault>
     }
     let copy = StridedCopy::new(&View::whole(input.shape, bytes)?, &middle);
     let parts = [Part::filling(&whole, value), Part::of_operand(0, copy)];
-    Ok(Planned::new(shape, Copies::new(parts)))
+    Ok((shape, margins, Copies::new(parts)))
 }
 
 /// The zero of the result's elements. Of int16 tflite-micro takes the integer 0, whatever the zero point.

@@ -10,7 +10,8 @@ use crate::fixed_point::{exponential, rounding_shift_right};
 use crate::interpreter::Numerics;
 use crate::kernels::Engine;
 use crate::kernels::elementwise::{BLOCK, Steps};
-use crate::ops::elementwise::{exp, map_table8, tanh};
+use crate::ops::elementwise::{map_table8, tanh};
+use crate::ops::exponential::exp;
 use crate::ops::integer::{Integer, multiplier, require_output};
 use crate::ops::map::{element_type, map, map_steps};
 use crate::ops::table::Table8;
@@ -53,14 +54,12 @@ fn logistic(x: f32) -> f32 {
 }
 
 /// Far from 0 the reference cuts corners (`reference/logistic.h`).
+#[inline]
 fn float_logistic(x: f32) -> f32 {
-    if x > 16.619_047 {
-        1.0
-    } else if x < -9.0 {
-        exp(x)
-    } else {
-        logistic(x)
-    }
+    let is_small = x < -9.0;
+    let power = exp(if is_small { x } else { -x });
+    let result = if is_small { power } else { 1.0 / (1.0 + power) };
+    if x > 16.619_047 { 1.0 } else { result }
 }
 
 /// Integer bits of a fixed-point argument.

@@ -10,6 +10,7 @@ use crate::fixed_point::{QuantizedMultiplier, doubling_high_multiply, rounding_s
 use crate::interpreter::Numerics;
 use crate::kernels::Engine;
 use crate::kernels::elementwise::{BLOCK, Loop, Steps, center, finish, narrow, widen};
+use crate::ops::exponential::exp_single;
 use crate::ops::integer::{Integer, OutputRange, multiplier, require_output};
 use crate::ops::map::map_rows;
 use crate::ops::table::{Precision, Table16, Table16Parameters};
@@ -23,7 +24,8 @@ pub(crate) fn plan(node: &Node<'_>, options: &SoftmaxOptions) -> Result<Planned,
     }
     match (input.element_type(), output.element_type()) {
         (ElementType::Float32, ElementType::Float32) => {
-            map_rows(node, move |row, output| float_softmax(row, beta, output))
+            let engine = node.options.kernels.engine().unwrap_or_default();
+            map_rows(node, move |row, output| engine.run_loop(FloatSoftmax { row, beta, output }))
         }
         (ElementType::Int8, ElementType::Int8) => plan_int8::<i8>(node, beta),
         (ElementType::Int8, ElementType::Int16) => plan_int8::<i16>(node, beta),
@@ -32,13 +34,37 @@ pub(crate) fn plan(node: &Node<'_>, options: &SoftmaxOptions) -> Result<Planned,
     }
 }
 
-fn float_softmax(row: &[f32], beta: f32, output: &mut [f32]) {
-    let largest = row.iter().copied().fold(f32::MIN, f32::max);
-    for (y, &x) in output.iter_mut().zip(row) {
-        *y = libm::expf((x - largest) * beta);
+/// In single precision; the sum is formed in order.
+struct FloatSoftmax<'l> {
+    row: &'l [f32],
+    beta: f32,
+    output: &'l mut [f32],
+}
+
+impl Loop for FloatSoftmax<'_> {
+    #[inline(always)]
+    fn run(self, _: Engine) {
+        let Self { row, beta, output } = self;
+        let largest = largest(row);
+        for (y, &x) in output.iter_mut().zip(row) {
+            *y = exp_single((x - largest) * beta);
+        }
+        let sum: f32 = output.iter().sum();
+        output.iter_mut().for_each(|y| *y /= sum);
     }
-    let sum: f32 = output.iter().sum();
-    output.iter_mut().for_each(|y| *y /= sum);
+}
+
+/// The largest number of a row.
+#[inline(always)]
+pub(crate) fn largest(row: &[f32]) -> f32 {
+    /// Numbers that are compared at once.
+    const LANES: usize = 32;
+    let larger = |a: f32, b: f32| if b > a { b } else { a };
+    let mut lanes = [f32::MIN; LANES];
+    for values in row.chunks(LANES) {
+        lanes.iter_mut().zip(values).for_each(|(lane, &x)| *lane = larger(*lane, x));
+    }
+    lanes.into_iter().fold(f32::MIN, larger)
 }
 
 fn plan_int8<T: Integer>(node: &Node<'_>, beta: f32) -> Result<Planned, OperatorFault> {
@@ -131,7 +157,7 @@ fn reciprocal<T: Integer>(sum: i32) -> (i32, u32) {
 
 /// The exponentials of all differences, by how far an element is below the largest.
 #[derive(Debug)]
-struct ExponentialTable {
+pub(crate) struct ExponentialTable {
     /// 0 where they are too small.
     exponentials: Box<[i32; 256]>,
     /// What they add to the sum.
@@ -139,7 +165,7 @@ struct ExponentialTable {
 }
 
 impl ExponentialTable {
-    fn new(exponentials: &Exponentials) -> Self {
+    pub(crate) fn new(exponentials: &Exponentials) -> Self {
         let difference = |index: usize| -(index as i32);
         let exponential = |index| exponentials.exponential(difference(index)).unwrap_or(0);
         let summand = |index| exponentials.sum(core::iter::once(difference(index)));
@@ -148,6 +174,19 @@ impl ExponentialTable {
             summands: Box::new(core::array::from_fn(summand)),
         }
     }
+
+    /// [`Exponentials::sum`] of a row's differences.
+    #[inline(always)]
+    pub(crate) fn sum(&self, row: &[i8]) -> i32 {
+        let largest = row.iter().copied().max().unwrap_or_default();
+        row.iter().fold(0, |sum, &x| sum.wrapping_add(self.summands[below(largest, x)]))
+    }
+}
+
+/// How far an element is below the largest.
+#[inline(always)]
+fn below(largest: i8, x: i8) -> usize {
+    largest.wrapping_sub(x).cast_unsigned().into()
 }
 
 /// [`int8_softmax`] with a table.
@@ -161,17 +200,15 @@ impl<T: Integer> Loop for TabulatedSoftmax<'_, T> {
     #[inline(always)]
     fn run(self, engine: Engine) {
         let largest = self.row.iter().copied().max().unwrap_or_default();
-        let below = |&x: &i8| usize::from(largest.wrapping_sub(x).cast_unsigned());
-        let sum = self.row.iter().fold(0i32, |sum, x| sum.wrapping_add(self.table.summands[below(x)]));
-        let (multiplier, shift) = reciprocal::<T>(sum);
+        let (multiplier, shift) = reciprocal::<T>(self.table.sum(self.row));
         // The product with an exponential, which is never negative, is that of a quantized multiplier.
         let multiplier = QuantizedMultiplier { multiplier, shift: -shift.cast_signed() };
         let range = OutputRange { zero_point: T::MIN, min: T::MIN, max: T::MAX };
         let mut lanes = [0; BLOCK];
         for (output, row) in self.output.chunks_mut(BLOCK).zip(self.row.chunks(BLOCK)) {
             let lanes = &mut lanes[..row.len()];
-            for (lane, x) in lanes.iter_mut().zip(row) {
-                *lane = self.table.exponentials[below(x)];
+            for (lane, &x) in lanes.iter_mut().zip(row) {
+                *lane = self.table.exponentials[below(largest, x)];
             }
             engine.rescale(lanes, multiplier);
             finish(lanes, range);

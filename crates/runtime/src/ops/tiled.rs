@@ -5,6 +5,8 @@
 
 mod axis;
 mod hybrid;
+#[cfg(test)]
+mod tests;
 
 use alloc::vec::Vec;
 use core::fmt::Debug;
@@ -26,7 +28,7 @@ use crate::kernels::vectors::{Task, Vectors};
 use crate::ops::integer::{Accumulator, Integer, Requantization};
 use crate::ops::weighted::{Layer, Weighted};
 use crate::ops::window::Windows;
-use crate::plan::{Kernel, MaxPooling, Planned};
+use crate::plan::{ImagePadding, Kernel, MaxPooling, Planned};
 
 use axis::Phase;
 
@@ -388,6 +390,18 @@ impl<T: Element, K: Cells<T> + Tiles<T> + PackedPanels> Kernel for TiledLayer<T,
             kernels.iter_mut().for_each(|kernel| kernel.bound(pooling.bounds));
         }
         can_fuse
+    }
+
+    fn pad(&mut self, padding: &ImagePadding) -> bool {
+        let Patches { images, rows, columns, .. } = &self.patches;
+        let shape = [*images, rows.input, columns.input, self.patches.pixel()];
+        // Where the image is read where it lies, someone must have put the padding there.
+        let can_pad = !self.in_place && shape == padding.shape;
+        if can_pad {
+            self.patches.rows.pad(padding.rows);
+            self.patches.columns.pad(padding.columns);
+        }
+        can_pad
     }
 }
 

@@ -1,4 +1,4 @@
-//! Operators that are computed at once with the one before them.
+//! Operators that are computed at once with the one before them, or behind them.
 
 use burnlite_tflite::{Operator, TensorId};
 
@@ -29,6 +29,17 @@ impl MaxPooling {
     }
 }
 
+/// Zeros around images, which stand for the real number 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ImagePadding {
+    /// The padded images: `[N, H, W, C]`.
+    pub(crate) shape: [usize; 4],
+    /// Rows above and below an image.
+    pub(crate) rows: (usize, usize),
+    /// Columns before and behind it.
+    pub(crate) columns: (usize, usize),
+}
+
 impl Planner<'_, '_> {
     /// Lets the step that computes the operator's operand compute its result at once, if nothing else sees the operand;
     /// whether it does.
@@ -56,6 +67,27 @@ impl Planner<'_, '_> {
             self.values[operand.index()] = Value::Unknown;
         }
         Ok(fused)
+    }
+
+    /// Lets the operator's kernel pad its operand if the step before does nothing else, and nothing else sees what it pads;
+    /// whether it does.
+    ///
+    /// The operand then is what that step read, and takes no memory any more.
+    pub(super) fn pad(&mut self, operator: &Operator, planned: &mut Planned) -> bool {
+        let (Source::Kernel(kernel), Some(&Some(operand))) = (&mut planned.source, operator.inputs.first()) else {
+            return false;
+        };
+        let (Value::Buffer(buffer), Some(step)) = (self.value(operand), self.steps.last()) else { return false };
+        let Some(padding) = step.kernel.padding().filter(|_| step.writable.first() == Some(&buffer)) else {
+            return false;
+        };
+        if self.options.keep_intermediates || !self.is_read_once(operand) || !kernel.pad(&padding) {
+            return false;
+        }
+        self.memory.buffers[buffer].bytes = 0;
+        self.values[operand.index()] = step.inputs[0];
+        self.steps.pop();
+        true
     }
 
     /// Whether one operator reads the tensor, once, and nobody else.
@@ -163,11 +195,45 @@ mod tests {
         }
     }
 
+    proptest! {
+        #[test]
+        fn a_fused_padding_gives_the_result_of_the_two_operators(
+            is_depthwise: bool,
+            is_padded: bool,
+            margins in [[0i32..4, 0i32..4], [0i32..4, 0i32..4]],
+            weights in proptest::collection::vec(any::<i8>(), 81),
+            scale in 1.0f32..300.0,
+            values in proptest::collection::vec(any::<i16>(), 7 * 9 * CHANNELS),
+            zero_point in -128i64..128,
+        ) {
+            let padding = if is_padded { Padding::Same } else { Padding::Valid };
+            let pooling = Pool2dOptions { stride_w: 2, stride_h: 2, filter_w: 2, filter_h: 2, ..Default::default() };
+            let narrow: Vec<i8> = values.iter().map(|&x| x as i8).collect();
+            let op = || layer(is_depthwise, padding);
+            let bytes = graph::<i8>(op(), &weights, scale, &pooling);
+            check::<i8>(padded(bytes, margins, zero_point), &narrow)?;
+            check::<i16>(padded(graph::<i16>(op(), &weights, scale * 64.0, &pooling), margins, 0), &values)?;
+        }
+    }
+
+    /// The same with a padding before all else.
+    fn padded(mut graph: Graph<'static>, margins: [[i32; 2]; 2], zero_point: i64) -> Graph<'static> {
+        let margins = [[0, 0], margins[0], margins[1], [0, 0]];
+        let margins = graph.add_tensor(Tensor::constant("margins", [4, 2], margins.as_flattened()));
+        let input = graph.inputs[0];
+        graph.tensors[input.index()].quantization = Some(Quantization::per_tensor(1.0, zero_point));
+        let padded = Tensor { shape: Vec::new(), ..graph.tensors[input.index()].clone() };
+        let padded = graph.add_tensor(padded);
+        graph.operators[0].inputs[0] = Some(padded);
+        graph.operators.insert(0, Operator::new(Op::Pad, [input, margins], [padded]));
+        graph
+    }
+
     #[test]
     fn a_tensor_that_someone_else_sees_is_computed() {
         let pooling =
             Pool2dOptions { stride_w: 2, stride_h: 2, filter_w: 2, filter_h: 2, ..Default::default() };
-        let steps = |change: fn(&mut Graph<'_>)| {
+        let steps = |change: fn(&mut Graph<'static>)| {
             let mut graph = graph::<i8>(layer(false, Padding::Valid), &[1; 81], 1.0, &pooling);
             change(&mut graph);
             let model = Model::new(graph);
@@ -176,6 +242,12 @@ mod tests {
             plan.unwrap().steps.len()
         };
         assert_eq!(steps(|_| {}), 1);
+        assert_eq!(steps(|graph| *graph = padded(graph.clone(), [[1, 2], [0, 1]], 3)), 1);
+        let seen = steps(|graph| {
+            *graph = padded(graph.clone(), [[1, 2], [0, 1]], 3);
+            graph.outputs.push(TensorId(5));
+        });
+        assert_eq!(seen, 2);
         assert_eq!(steps(|graph| graph.outputs.push(TensorId(2))), 2);
         let readers = steps(|graph| {
             let other = graph.add_tensor(Tensor::new("other", ElementType::Int8, []));

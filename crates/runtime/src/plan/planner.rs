@@ -155,14 +155,19 @@ impl<'p, 'm> Planner<'p, 'm> {
             },
             options: self.options,
         };
-        let planned = ops::plan(&node).map_err(|fault| operator_error(self.graph, index, fault))?;
+        let mut planned = ops::plan(&node).map_err(|fault| operator_error(self.graph, index, fault))?;
         for (&id, shape) in operator.outputs.iter().zip(&planned.shapes) {
             self.shapes[id.index()].clone_from(shape);
         }
         if self.fuse(operator, &planned)? {
             return Ok(());
         }
-        self.results(index, operator, planned)
+        let is_padded = self.pad(operator, &mut planned);
+        self.results(index, operator, planned)?;
+        if let (true, Some(&Some(operand))) = (is_padded, operator.inputs.first()) {
+            self.values[operand.index()] = Value::Unknown;
+        }
+        Ok(())
     }
 
     /// Gives the results their values: another name for the operand's memory, constants, or the results of a step.

@@ -105,6 +105,12 @@ impl Axis {
         Self { input, before, extent, output: 0, taps: 0, phases }
     }
 
+    /// Takes pixels before and behind the image for padding.
+    pub(crate) fn pad(&mut self, (before, behind): (usize, usize)) {
+        self.before += before;
+        self.input -= before + behind;
+    }
+
     /// Whether each pixel of the image is a window of its own, which gives a pixel of the result.
     pub(crate) fn is_one_pixel(&self) -> bool {
         (self.input, self.before, self.extent, self.output, self.taps) == (1, 0, 1, 1, 1)

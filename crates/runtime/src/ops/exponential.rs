@@ -1,0 +1,79 @@
+//! The exponential function of floats, without branches, so that loops of it become vectors.
+//!
+//! Both are FreeBSD's (`e_expf.c`, `e_exp.c`), operation by operation, and so have the bits of `libm`'s: with
+//! `x = k ln 2 + r`, `e^x = 2^k e^r`, where `e^r` is a rational function of `r`.
+
+/// `e^x` in single precision.
+#[inline]
+pub(crate) fn exp_single(x: f32) -> f32 {
+    const LN_2: [f32; 2] = [6.931_457_5e-1, 1.428_606_8e-6];
+    const PER_LN_2: f32 = 1.442_695;
+    const FACTORS: [f32; 2] = [1.666_662_5e-1, -2.766_733_3e-3];
+    // Beyond these, which the bounds of the argument bring about as well, are 0 and infinity.
+    let x = if x < -110.0 { -110.0 } else { x };
+    let x = if x > 90.0 { 90.0 } else { x };
+    let magnitude = x.abs();
+    let half = f32::copysign(0.5, x);
+    let many = (PER_LN_2 * x + half) as i32;
+    let one = if x < 0.0 { -1 } else { 1 };
+    let k = if magnitude > f32::from_bits(0x3f85_1592) { many } else { one };
+    let k = if magnitude > f32::from_bits(0x3eb1_7218) { k } else { 0 };
+    let (high, low) = (x - k as f32 * LN_2[0], k as f32 * LN_2[1]);
+    let r = high - low;
+    let square = r * r;
+    let c = r - square * (FACTORS[0] + square * FACTORS[1]);
+    let y = 1.0 + (r * c / (2.0 - c) - low + high);
+    let y = if magnitude > f32::from_bits(0x3900_0000) { y } else { 1.0 + x };
+    // In two steps, of which the first is exact: a result too small for full precision is rounded once.
+    let power = |k: i32| f32::from_bits((127 + k).cast_unsigned() << 23);
+    y * power(k >> 1) * power(k - (k >> 1))
+}
+
+/// `e^x`, computed in double precision and rounded once.
+#[inline]
+pub(crate) fn exp(x: f32) -> f32 {
+    const LN_2: [f64; 2] = [6.931_471_803_691_238_164_90e-1, 1.908_214_929_270_587_700_02e-10];
+    const PER_LN_2: f64 = 1.442_695_040_888_963_387;
+    const FACTORS: [f64; 5] = [
+        1.666_666_666_666_660_190_37e-1,
+        -2.777_777_777_701_559_338_42e-3,
+        6.613_756_321_437_934_361_17e-5,
+        -1.653_390_220_546_525_153_90e-6,
+        4.138_136_797_057_238_460_39e-8,
+    ];
+    // Beyond these the result is 0 or infinity in single precision.
+    let x = if x < -110.0 { -110.0 } else { x };
+    let x = f64::from(if x > 90.0 { 90.0 } else { x });
+    let magnitude = x.abs();
+    let many = (PER_LN_2 * x + f64::copysign(0.5, x)) as i32;
+    let one = if x < 0.0 { -1 } else { 1 };
+    let k = if magnitude >= f64::from_bits(0x3ff0_a2b2 << 32) { many } else { one };
+    let k = if magnitude >= f64::from_bits(0x3fd6_2e43 << 32) { k } else { 0 };
+    let (high, low) = (x - f64::from(k) * LN_2[0], f64::from(k) * LN_2[1]);
+    let r = high - low;
+    let square = r * r;
+    let rest = FACTORS[3] + square * FACTORS[4];
+    let rest = FACTORS[1] + square * (FACTORS[2] + square * rest);
+    let c = r - square * (FACTORS[0] + square * rest);
+    let y = 1.0 + (r * c / (2.0 - c) - low + high);
+    (y * f64::from_bits(((1023 + i64::from(k)) << 52).cast_unsigned())) as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_have_the_bits_of_libm() {
+        // Bits that are prime steps apart, and those around every bound.
+        let bounds = [0x3f85_1592u32, 0x3eb1_7218, 0x3900_0000, 0x42ae_ac50, 0x42b1_7218, 0x42cf_f1b5, 0x7f80_0000];
+        let near = bounds.into_iter().flat_map(|bits| bits - 2..bits + 3);
+        for bits in (0..u32::MAX).step_by(1009).chain(near.clone()).chain(near.map(|bits| bits | 1 << 31)) {
+            let x = f32::from_bits(bits);
+            let same = |a: f32, b: f32| a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan();
+            assert!(same(exp_single(x), libm::expf(x)), "{x:e}: {:e}, {:e}", exp_single(x), libm::expf(x));
+            let once = libm::exp(x.into()) as f32;
+            assert!(same(exp(x), once), "{x:e}: {:e}, {once:e}", exp(x));
+        }
+    }
+}
