@@ -136,7 +136,7 @@ proptest! {
             let weights: Vec<i8> = weights.iter().copied().cycle().take(shapes[1].iter().product()).collect();
             let scales: Vec<f32> = (1..=channels).map(|channel| 0.01 / channel as f32).collect();
             let quantization = match is_per_channel {
-                true => Quantization::per_channel(&scales, dimension),
+                true => Quantization::per_channel(scales.clone(), dimension),
                 false => Quantization::per_tensor(0.01, 0),
             };
             let operands = [
