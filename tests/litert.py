@@ -2,13 +2,13 @@
 """Runs `.tflite` models in the real LiteRT interpreter, for tests written in Rust.
 
     python tests/litert.py --resolver reference MODEL.tflite INPUTS.npz OUTPUTS.npz
-    python tests/litert.py --check MODEL.tflite...
+    python tests/litert.py --check [--resolver optimized] MODEL.tflite...
 
 INPUTS.npz holds `input_0`, `input_1`, ... in the order of the model's inputs and in its types; the first axis of each
 counts samples, the rest is the model's whole input shape, batch included. OUTPUTS.npz gets `output_0`, ... in the same
 layout. A sample shape other than the model's resizes the model's inputs first, so a dynamic batch can have any size.
 
-`--check` loads, allocates and invokes each model with every resolver, and prints its inputs and outputs.
+`--check` loads, allocates and invokes each model with the resolver or with every one, and prints its inputs and outputs.
 
 Needs only `ai-edge-litert` and `numpy` (versions in tests/fixtures/requirements.txt).
 """
@@ -135,10 +135,10 @@ def describe(detail: Details) -> str:
     return f"{np.dtype(detail['dtype'])} {shape_of(detail)} {detail['name']!r}{quantization}"
 
 
-def check(path: Path) -> bool:
-    """Invokes a model on zeros with each resolver and prints its inputs and outputs; whether all went well."""
+def check(path: Path, resolvers: Sequence[str]) -> bool:
+    """Invokes a model on zeros with some resolvers and prints its inputs and outputs; whether all went well."""
     passed = True
-    for resolver in RESOLVERS:
+    for resolver in resolvers:
         try:
             interpreter = load(path.read_bytes(), resolver)
             inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
@@ -163,7 +163,7 @@ def one_line(error: Exception) -> str:
 def parse_arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description="Run .tflite models in LiteRT.")
-    parser.add_argument("--resolver", choices=RESOLVERS, default="reference", help="which kernels (default: reference)")
+    parser.add_argument("--resolver", choices=RESOLVERS, help="which kernels (default: reference; of --check all)")
     parser.add_argument("--check", action="store_true", help="load the named models with every resolver")
     parser.add_argument("files", nargs="+", type=Path, help="MODEL INPUTS OUTPUTS, or with --check MODEL...")
     arguments = parser.parse_args()
@@ -176,12 +176,13 @@ def main() -> int:
     """Runs the command line; the exit status."""
     arguments = parse_arguments()
     if arguments.check:
-        checked = [check(path) for path in arguments.files]
+        resolvers = [arguments.resolver] if arguments.resolver else list(RESOLVERS)
+        checked = [check(path, resolvers) for path in arguments.files]
         return 0 if all(checked) else 1
     model, inputs, outputs = arguments.files
     try:
         samples = read_npz(inputs, "input")
-        results = run(load(model.read_bytes(), arguments.resolver), samples)
+        results = run(load(model.read_bytes(), arguments.resolver or "reference"), samples)
         write(outputs, pack_npz({f"output_{number}": array for number, array in enumerate(results)}))
     except (Failure, OSError, ValueError, RuntimeError) as error:
         print(f"litert.py: error: {model}: {one_line(error)}", file=sys.stderr)

@@ -59,4 +59,27 @@ impl LiteRt {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         read_npz(&output_path, "output")
     }
+
+    /// Has LiteRT load named models with the given resolver, and run each once on zeros.
+    ///
+    /// # Panics
+    /// Where LiteRT refuses one.
+    pub fn check<'m>(&self, resolver: &str, models: impl IntoIterator<Item = (&'m str, &'m [u8])>) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let write = |(name, model): (&str, &[u8])| {
+            let path = folder.path().join(format!("{name}.tflite"));
+            std::fs::write(&path, model).expect("the model");
+            path
+        };
+        let paths: Vec<PathBuf> = models.into_iter().map(write).collect();
+        let output = Command::new(&self.python)
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("litert.py"))
+            .args(["--check", "--resolver", resolver])
+            .args(&paths)
+            .output()
+            .unwrap_or_else(|error| panic!("{}: {error}", self.python.display()));
+        let lines = String::from_utf8_lossy(&output.stdout);
+        let failures: Vec<&str> = lines.lines().filter(|line| line.contains("FAILED")).collect();
+        assert!(output.status.success(), "{failures:#?} {}", String::from_utf8_lossy(&output.stderr));
+    }
 }

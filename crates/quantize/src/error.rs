@@ -1,6 +1,6 @@
 //! What can go wrong in calibration and quantization.
 
-use burnlite_tflite::{Activation, ElementType};
+use burnlite_tflite::{Activation, ElementType, Obstacle, Target};
 
 use crate::{FloatOperator, IoType, Scheme};
 
@@ -99,6 +99,15 @@ pub enum Error {
     NotIntegerOnly {
         /// All of them, with the reasons.
         operators: Vec<FloatOperator>,
+    },
+
+    /// The quantized model would not run where it [shall](crate::Quantizer::target).
+    #[error("{target} would refuse the model: {}", listed(obstacles))]
+    Target {
+        /// The runtime.
+        target: Target,
+        /// All that is in the way; indices are those of the quantized model.
+        obstacles: Vec<Obstacle>,
     },
 
     /// Inputs or outputs were to have a type that no kernel converts to the scheme's activations.
@@ -203,8 +212,8 @@ fn quoted(name: &Option<String>) -> String {
     name.as_ref().map_or_else(|| "missing".into(), |name| format!("'{name}'"))
 }
 
-fn listed(operators: &[FloatOperator]) -> String {
-    operators.iter().map(FloatOperator::to_string).collect::<Vec<_>>().join("; ")
+fn listed(items: &[impl ToString]) -> String {
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// Why an operator has to stay float.

@@ -66,6 +66,7 @@ mod rules;
 mod scales;
 mod scheme;
 
+pub use burnlite_tflite::{Obstacle, Target};
 pub use calibrate::{Bounds, Calibration, Sample};
 pub use error::{Error, OperatorFault, SampleFault};
 pub use report::{FloatOperator, FloatReason, KeptFloat, QuantizedTensor, Remark, Report, Role};

@@ -2,13 +2,15 @@
 //!
 //! The ranges of the values in between follow from those that calibration saw.
 
+mod arithmetic;
+mod movement;
+
 use std::borrow::Cow;
 
-use burnlite_tflite::{
-    Activation, AddOptions, ElementType, Graph, MulOptions, Op, Operator, SubOptions, Tensor, TensorId,
-};
+use burnlite_tflite::{Element, Graph, Op, Operator, Tensor, TensorId};
 
-use crate::{Bounds, Calibration, Compat, Quantizer, Scheme};
+use crate::rules::{real_results, rule_of};
+use crate::{Bounds, Calibration, Compat, OperatorFault, Quantizer, Scheme};
 
 /// A graph in which some operators were rewritten.
 pub(crate) struct Lowered<'g, 'a> {
@@ -19,7 +21,7 @@ pub(crate) struct Lowered<'g, 'a> {
     pub(crate) ranges: Vec<Option<Bounds>>,
 }
 
-/// Rewrites what the scheme's kernels lack, and TensorFlow does not leave float.
+/// Rewrites what the kernels of the scheme on the target lack, and TensorFlow does not leave float.
 pub(crate) fn lower<'g, 'a>(
     quantizer: &Quantizer,
     source: &'g Graph<'a>,
@@ -27,8 +29,7 @@ pub(crate) fn lower<'g, 'a>(
 ) -> Lowered<'g, 'a> {
     let origins = (0..source.operators.len()).collect();
     let mut lowered = Lowered { graph: Cow::Borrowed(source), origins, ranges: Vec::new() };
-    let is_lacking =
-        |operator: &Operator| is_lacking(&operator.op, quantizer) && has_real_result(source, operator);
+    let is_lacking = |operator: &Operator| is_lacking(quantizer, source, operator);
     if !source.operators.iter().any(is_lacking) {
         return lowered;
     }
@@ -46,69 +47,92 @@ pub(crate) fn lower<'g, 'a>(
     lowered
 }
 
-fn is_lacking(op: &Op, quantizer: &Quantizer) -> bool {
-    match op {
-        Op::Neg | Op::Square => quantizer.scheme == Scheme::Int16x8 || quantizer.compat == Compat::Best,
-        Op::SquaredDifference | Op::HardSwish => quantizer.scheme == Scheme::Int16x8,
-        _ => false,
+fn is_lacking(quantizer: &Quantizer, graph: &Graph<'_>, operator: &Operator) -> bool {
+    if real_results(graph, operator).count() != operator.outputs.len() {
+        return false;
     }
+    if lacks_bias(operator) {
+        return true;
+    }
+    let is_left_float = quantizer.compat == Compat::TensorFlow && quantizer.scheme == Scheme::Int8;
+    let fault = rule_of(graph, operator, quantizer).err();
+    !is_left_float && matches!(fault, Some(OperatorFault::NoRule | OperatorFault::NoKernel(_)))
 }
 
-fn has_real_result(graph: &Graph<'_>, operator: &Operator) -> bool {
-    operator.outputs.iter().all(|id| graph.tensors[id.index()].element_type == ElementType::Float32)
+/// LiteRT's CONV_2D asks for a bias, and its DEPTHWISE_CONV_2D of int8 crashes without one.
+fn lacks_bias(operator: &Operator) -> bool {
+    let is_convolution = matches!(operator.op, Op::Conv2d(_) | Op::DepthwiseConv2d(_));
+    is_convolution && operator.inputs.get(2).copied().flatten().is_none()
 }
 
 impl Lowered<'_, '_> {
-    /// The operators in the place of one; `None` where calibration saw too little.
+    /// The operators in the place of one; `None` where there are none, or calibration saw too little.
     fn rewritten(&mut self, operator: &Operator, calibration: &Calibration) -> Option<Vec<Operator>> {
         let operand = |position: usize| operator.inputs.get(position).copied().flatten();
         let (x, &[result]) = (operand(0)?, operator.outputs.as_slice()) else { return None };
-        let mul = || Op::Mul(MulOptions { activation: Activation::None });
-        match operator.op {
-            Op::Neg => {
-                let factor = self.constant(result, -1.0);
-                Some(vec![Operator::new(mul(), [x, factor], [result])])
-            }
-            Op::Square => Some(vec![Operator::new(mul(), [x, x], [result])]),
-            // No difference is larger than the root of the largest square.
-            Op::SquaredDifference => {
-                let largest = calibration.range(result)?.magnitude().sqrt();
-                let difference = self.activation(result, Bounds { min: -largest, max: largest });
-                let sub = Op::Sub(SubOptions { activation: Activation::None, pot_scale_int16: false });
-                Some(vec![
-                    Operator::new(sub, [x, operand(1)?], [difference]),
-                    Operator::new(mul(), [difference, difference], [result]),
-                ])
-            }
-            // `x * (clamp(x + 3, 0, 6) / 6)`.
-            Op::HardSwish => {
-                let (three, sixth) = (self.constant(result, 3.0), self.constant(result, 1.0 / 6.0));
-                let clamped = self.activation(result, Bounds { min: 0.0, max: 6.0 });
-                let gate = self.activation(result, Bounds { min: 0.0, max: 1.0 });
-                let add = Op::Add(AddOptions { activation: Activation::Relu6, pot_scale_int16: false });
-                Some(vec![
-                    Operator::new(add, [x, three], [clamped]),
-                    Operator::new(mul(), [clamped, sixth], [gate]),
-                    Operator::new(mul(), [x, gate], [result]),
-                ])
-            }
+        match &operator.op {
+            Op::Neg => Some(self.negated(x, result)),
+            Op::Square => Some(vec![arithmetic::product(x, x, result)]),
+            Op::SquaredDifference => self.squared_difference(x, operand(1)?, result, calibration),
+            Op::Div(_) => self.divided_by_constant(operator, x, operand(1)?, result),
+            Op::HardSwish => Some(self.hard_swish(x, result)),
+            Op::ReluN1To1 => Some(self.clamped_to_one(x, result)),
+            Op::Conv2d(_) => self.with_bias(operator, 0),
+            Op::DepthwiseConv2d(_) => self.with_bias(operator, 3),
+            Op::DepthToSpace(options) => self.depth_to_space(x, result, options.block_size, calibration),
+            Op::SpaceToDepth(options) => self.space_to_depth(x, result, options.block_size, calibration),
+            Op::Tile => self.tiled(x, operand(1)?, result, calibration),
             _ => None,
         }
     }
 
+    /// The same convolution with a bias of zeros.
+    fn with_bias(&mut self, operator: &Operator, channel_dimension: usize) -> Option<Vec<Operator>> {
+        let weights = operator.inputs.get(1).copied().flatten()?;
+        let channels = *self.tensor(weights).shape.get(channel_dimension)?;
+        let bias = self.constant(operator.outputs[0], [channels], &vec![0f32; channels]);
+        let mut with_bias = operator.clone();
+        with_bias.inputs.resize(3, None);
+        with_bias.inputs[2] = Some(bias);
+        Some(vec![with_bias])
+    }
+
+    fn tensor(&self, id: TensorId) -> &Tensor<'_> {
+        &self.graph.tensors[id.index()]
+    }
+
     /// Adds a value in between, of the shape of the result.
     fn activation(&mut self, result: TensorId, range: Bounds) -> TensorId {
-        let graph = self.graph.to_mut();
-        let name = format!("{}_{}", graph.tensors[result.index()].name, graph.tensors.len());
-        let tensor = Tensor { name, range: None, ..graph.tensors[result.index()].clone() };
-        self.ranges.push(Some(range));
+        let Tensor { element_type, shape, shape_signature, .. } = self.tensor(result);
+        let mut tensor = Tensor::new(self.name(result), *element_type, shape.clone());
+        tensor.shape_signature.clone_from(shape_signature);
+        self.add(tensor, Some(range))
+    }
+
+    /// Adds a value in between, of another shape.
+    fn reshaped(&mut self, result: TensorId, shape: Vec<usize>, range: Bounds) -> TensorId {
+        let tensor = Tensor::new(self.name(result), self.tensor(result).element_type, shape);
+        self.add(tensor, Some(range))
+    }
+
+    /// Adds a constant that has to do with a result.
+    fn constant<T: Element>(
+        &mut self,
+        result: TensorId,
+        shape: impl Into<Vec<usize>>,
+        values: &[T],
+    ) -> TensorId {
+        let tensor = Tensor::constant(self.name(result), shape, values);
+        self.add(tensor, None)
+    }
+
+    fn add(&mut self, tensor: Tensor<'static>, range: Option<Bounds>) -> TensorId {
+        self.ranges.push(range);
         self.graph.to_mut().add_tensor(tensor)
     }
 
-    fn constant(&mut self, result: TensorId, value: f32) -> TensorId {
-        let graph = self.graph.to_mut();
-        let name = format!("{}_{}", graph.tensors[result.index()].name, graph.tensors.len());
-        self.ranges.push(None);
-        self.graph.to_mut().add_tensor(Tensor::constant(name, [], &[value]))
+    /// A new name.
+    fn name(&self, result: TensorId) -> String {
+        format!("{}_{}", self.tensor(result).name, self.graph.tensors.len())
     }
 }

@@ -5,6 +5,7 @@ mod constants;
 mod layer;
 mod weights_only;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use burnlite_tflite::{
@@ -19,7 +20,7 @@ use crate::rules::{Rule, coefficients, is_real, real_results, reals, rule_of};
 use crate::scales::{NO_MAGNITUDE, Scales, Source};
 use crate::{Calibration, Error, FloatOperator, IoType, Quantizer, Remark, Report, Role, Scheme};
 
-/// Metadata that speaks of the operators of the float model.
+/// The metadata entry that says which release of TensorFlow has the model's operators; its text takes 16 bytes.
 const MIN_RUNTIME_VERSION: &str = "min_runtime_version";
 
 pub(crate) fn quantize<'a>(
@@ -37,15 +38,32 @@ pub(crate) fn quantize<'a>(
         Scheme::Float16 => same(weights_only::float16(graph)?),
     };
     let graph = without_ranges(graph)?;
-    let keep = |entry: &&Metadata<'a>| entry.name != MIN_RUNTIME_VERSION;
-    let model = Model {
-        description: model.description.clone(),
-        graphs: vec![graph],
-        signatures,
-        metadata: model.metadata.iter().filter(keep).cloned().collect(),
-    };
+    let (description, metadata) = (model.description.clone(), model.metadata.clone());
+    let mut model = Model { description, graphs: vec![graph], signatures, metadata };
+    set_min_runtime_version(&mut model);
     model.check()?;
+    check_target(quantizer, &model)?;
     Ok((model, report))
+}
+
+fn set_min_runtime_version(model: &mut Model<'_>) {
+    model.metadata.retain(|entry| entry.name != MIN_RUNTIME_VERSION);
+    if let Some(release) = model.min_runtime_version() {
+        let mut data = release.into_bytes();
+        data.resize(16, 0);
+        let name = MIN_RUNTIME_VERSION.into();
+        model.metadata.push(Metadata { name, data: Cow::Owned(data) });
+    }
+}
+
+/// What is known to be refused; what was never tried may run.
+fn check_target(quantizer: &Quantizer, model: &Model<'_>) -> Result<(), Error> {
+    let mut obstacles = quantizer.target.check(model);
+    obstacles.retain(|obstacle| obstacle.is_certain);
+    match obstacles.is_empty() {
+        true => Ok(()),
+        false => Err(Error::Target { target: quantizer.target, obstacles }),
+    }
 }
 
 /// The graph with integer activations.

@@ -1,6 +1,8 @@
 //! The one table that says, for each kind of operator, how it is quantized.
 
-use burnlite_tflite::{Activation, ElementType, Graph, Op, Operator, Tensor, TensorId, WeightsFormat};
+use burnlite_tflite::{
+    Activation, ElementType, Graph, Op, Operator, Place, Tensor, TensorId, WeightsFormat,
+};
 
 use crate::{Compat, OperatorFault, Quantizer, Scheme};
 
@@ -93,23 +95,27 @@ pub(crate) fn rule(op: &Op) -> Option<Rule> {
 
 const OWN: Rule = Rule::Computed(ResultScale::Own);
 
-/// Whether the reference kernels of LiteRT compute the operator on the scheme's activations, where it has a rule.
-fn has_kernel(op: &Op, scheme: Scheme) -> bool {
-    let int8_alone = matches!(
-        op,
-        Op::ArgMax(_)
-            | Op::ArgMin(_)
-            | Op::DepthToSpace(_)
-            | Op::Elu
-            | Op::HardSwish
-            | Op::L2Normalization(_)
-            | Op::LogSoftmax
-            | Op::Relu0To1
-            | Op::ReluN1To1
-            | Op::SpaceToDepth(_)
-            | Op::SquaredDifference
-    );
-    !(int8_alone && scheme == Scheme::Int16x8)
+/// The type that an operand or result has when the operator is integer; `None` where there is none.
+fn integer_type(
+    graph: &Graph<'_>,
+    operator: &Operator,
+    rule: Rule,
+    scheme: Scheme,
+    place: Place,
+) -> Option<ElementType> {
+    let (id, position) = match place {
+        Place::Input(position) => (operator.inputs.get(position).copied().flatten()?, Some(position)),
+        Place::FirstOutput => (*operator.outputs.first()?, None),
+    };
+    let of_8_bits = match rule {
+        Rule::Weighted(operands) => Some(operands.weights),
+        _ => coefficients(&operator.op),
+    };
+    Some(match graph.tensor(id)?.element_type {
+        ElementType::Float32 if position.is_some() && position == of_8_bits => ElementType::Int8,
+        ElementType::Float32 => scheme.activation_type(),
+        other => other,
+    })
 }
 
 /// The rule for an operator of a graph; a fault is why it has to stay float.
@@ -123,7 +129,8 @@ pub(crate) fn rule_of(
         return Ok(Rule::Passthrough);
     }
     let rule = rule(&operator.op).ok_or(OperatorFault::NoRule)?;
-    if !has_kernel(&operator.op, scheme) {
+    let element_type = |place| integer_type(graph, operator, rule, scheme, place);
+    if !quantizer.target.computes(&operator.op, element_type) {
         return Err(OperatorFault::NoKernel(scheme.activation_type()));
     }
     let activation = fused_activation(&operator.op);

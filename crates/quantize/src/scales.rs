@@ -19,11 +19,11 @@ use crate::{Bounds, Calibration, Error, OperatorFault, Scheme};
 /// tensor that was never positive.)
 pub(crate) const NO_MAGNITUDE: f32 = 1e-30;
 
-/// The range of an activation that was always zero.
+/// The range of an activation that was always zero, and of 16-bit constants that are.
 ///
 /// Any scale represents zero. This one is neither so small that a runtime's multiplier overflows nor so large that the
 /// next layer's bias loses its digits.
-const BLANK_RANGE: Bounds = Bounds { min: -1.0, max: 1.0 };
+pub(crate) const BLANK_RANGE: Bounds = Bounds { min: -1.0, max: 1.0 };
 
 /// An operand or a result: the operator's index and the position.
 pub(crate) type Place = (usize, usize);
@@ -86,9 +86,7 @@ impl Source<'_, '_> {
         }
         let bounds =
             |bounds: Bounds, &value: &f32| Bounds { min: bounds.min.min(value), max: bounds.max.max(value) };
-        let range = values.iter().fold(Bounds { min: 0.0, max: 0.0 }, bounds);
-        let is_blank = range.magnitude() < NO_MAGNITUDE;
-        Ok(self.arithmetic.constant(if is_blank { BLANK_RANGE } else { range }))
+        Ok(self.arithmetic.constant(values.iter().fold(Bounds { min: 0.0, max: 0.0 }, bounds)))
     }
 
     fn is_constant(&self, id: TensorId) -> bool {

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use burnlite_tflite::{ElementType, Model};
+use burnlite_tflite::{ElementType, Model, Target};
 
 use crate::{Calibration, Error, Report};
 
@@ -102,6 +102,7 @@ pub enum IoType {
 pub struct Quantizer {
     pub(crate) scheme: Scheme,
     pub(crate) compat: Compat,
+    pub(crate) target: Target,
     pub(crate) headroom: f32,
     pub(crate) input_type: IoType,
     pub(crate) output_type: IoType,
@@ -117,6 +118,7 @@ impl Quantizer {
         Self {
             scheme,
             compat: Compat::TensorFlow,
+            target: Target::TfLite,
             headroom: 2.0,
             input_type: IoType::Float32,
             output_type: IoType::Float32,
@@ -149,6 +151,18 @@ impl Quantizer {
     /// ```
     pub const fn headroom(self, headroom: f32) -> Self {
         Self { headroom, ..self }
+    }
+
+    /// The same for another runtime; LiteRT by default. What its kernels lack is written with others or stays float, and
+    /// a model that it would refuse is an error. For an Ethos-U, dense layers have one scale for all weights.
+    ///
+    /// ```
+    /// use burnlite_quantize::{Quantizer, Scheme, Target};
+    ///
+    /// let quantizer = Quantizer::new(Scheme::Int16x8).target(Target::TfLiteMicro);
+    /// ```
+    pub const fn target(self, target: Target) -> Self {
+        Self { target, ..self }
     }
 
     /// The same with inputs of the given type.
@@ -230,6 +244,11 @@ impl Quantizer {
         if self.int32_bias { ElementType::Int32 } else { self.scheme.bias_type() }
     }
 
+    /// Whether dense layers have a scale for each output.
+    pub(crate) fn has_channels_in_dense(&self) -> bool {
+        self.per_channel_dense && self.target != Target::EthosU
+    }
+
     /// Checks that kernels convert inputs and outputs to the activations.
     pub(crate) fn check_io_types(&self) -> Result<(), Error> {
         let fits = |io_type| {
@@ -247,14 +266,15 @@ impl Quantizer {
     /// The quantized model, and what was done.
     ///
     /// Names, shapes (free extents too), signatures and metadata stay; a float input or output keeps its name, and its
-    /// integer twin behind it gets the suffix `_int16` or `_int8`. The metadata entry `min_runtime_version` is dropped:
-    /// it spoke of the float operators. Ranges left in the file by a calibration are dropped too.
+    /// integer twin behind it gets the suffix `_int16` or `_int8`. The metadata entry `min_runtime_version` speaks of the
+    /// new operators. Ranges left in the file by a calibration are dropped.
     ///
     /// # Errors
     /// [`Error::AlreadyQuantized`], [`Error::SeveralGraphs`] for a model that is not a plain float model;
     /// [`Error::NotIntegerOnly`] where operators would stay float against the demand; [`Error::NoInputMeans`] where bias
     /// correction misses the means of a layer's input (of ranges alone there are none); [`Error::OtherModel`],
     /// [`Error::OtherContents`] for a calibration of another model; [`Error::NoRange`] for an activation it did not see;
+    /// [`Error::Target`] where the target would refuse the model;
     /// [`Error::ConstantNotFinite`] for NaN or infinity among the weights; [`Error::Scale`] where a scale would leave
     /// the range of float32.
     pub fn quantize<'a>(

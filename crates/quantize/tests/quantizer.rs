@@ -278,13 +278,16 @@ fn an_output_that_is_used_inside_is_dequantized_beside() {
 }
 
 #[test]
-fn metadata_stays_but_for_the_runtime_version() {
+fn metadata_stays_and_the_runtime_version_follows_the_operators() {
     let (mut model, _) = usual_network();
     let entry = |name: &str| Metadata { name: name.into(), data: Cow::Borrowed(b"1.5.0") };
     model.metadata = vec![entry("min_runtime_version"), entry("author")];
     let calibration = calibrate(&model, &samples());
     let (quantized, _) = Quantizer::new(Scheme::Int8).quantize(&model, &calibration).unwrap();
-    assert_eq!(quantized.metadata, [entry("author")]);
+    let release = Metadata { name: "min_runtime_version".into(), data: Cow::Borrowed(b"1.14.0\0\0\0\0\0\0\0\0\0\0") };
+    assert_eq!(quantized.metadata, [entry("author"), release]);
+    let (quantized, _) = Quantizer::new(Scheme::Int16x8).quantize(&model, &calibration).unwrap();
+    assert!(quantized.metadata[1].data.starts_with(b"2."), "{:?}", quantized.metadata);
 }
 
 #[test]

@@ -46,6 +46,7 @@ mod read;
 mod schema;
 mod slots;
 mod table;
+mod target;
 mod window;
 mod write;
 
@@ -55,4 +56,5 @@ pub use model::{Graph, Metadata, Model, Operator, Signature, Tensor, TensorId};
 pub use op::{Op, OpInfo};
 pub use options::*;
 pub use quantization::{Quantization, Range};
+pub use target::{Obstacle, Place, Target};
 pub use window::WindowLayout;

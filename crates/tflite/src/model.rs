@@ -287,4 +287,11 @@ impl Operator {
         let inputs = inputs.into_iter().map(Some).collect();
         Self { op, inputs, outputs: outputs.into(), intermediates: Vec::new(), version: 1 }
     }
+
+    /// The version that the operator has in a file: what its types and options need, and at least its own.
+    pub(crate) fn written_version(&self, graph: &Graph<'_>) -> i32 {
+        let inputs: Vec<_> = self.inputs.iter().map(|id| id.and_then(|id| graph.tensor(id))).collect();
+        let outputs: Vec<_> = self.outputs.iter().filter_map(|&id| graph.tensor(id)).collect();
+        self.op.version(&inputs, &outputs).max(self.version)
+    }
 }

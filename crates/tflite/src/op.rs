@@ -1,6 +1,7 @@
 //! The operators: one table that says everything the format knows about each.
 
 mod declare;
+mod runtime;
 mod version;
 
 use alloc::string::String;

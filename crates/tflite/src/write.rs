@@ -61,9 +61,7 @@ impl<'m> Writer<'m> {
         if let Op::Unsupported { name, .. } = &operator.op {
             return Err(Error::UnwritableOperator { index, name: name.clone() });
         }
-        let inputs: Vec<_> = operator.inputs.iter().map(|id| id.and_then(|id| graph.tensor(id))).collect();
-        let outputs: Vec<_> = operator.outputs.iter().filter_map(|&id| graph.tensor(id)).collect();
-        let version = operator.op.version(&inputs, &outputs).max(operator.version);
+        let version = operator.written_version(graph);
         match self.codes.iter_mut().find(|code| code.op.code() == operator.op.code()) {
             Some(code) => code.version = code.version.max(version),
             None => self.codes.push(OperatorCode { op: &operator.op, version }),

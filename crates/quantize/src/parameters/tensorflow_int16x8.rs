@@ -6,6 +6,7 @@ use super::{
 };
 use crate::Bounds;
 use crate::rules::FixedRange;
+use crate::scales::{BLANK_RANGE, NO_MAGNITUDE};
 
 /// The rules of TensorFlow's 16x8.
 pub(super) struct TensorFlowInt16x8;
@@ -21,8 +22,10 @@ impl Arithmetic for TensorFlowInt16x8 {
         Parameters { scale: 1.0 / 32768.0, zero_point: 0 }
     }
 
+    /// As an activation; zeros, too, get a scale above 0.
     fn constant(&self, range: Bounds) -> Parameters {
-        self.activation(range)
+        let is_blank = range.magnitude() < NO_MAGNITUDE;
+        self.activation(if is_blank { BLANK_RANGE } else { range })
     }
 
     /// The product with the scale's reciprocal is taken in float32.

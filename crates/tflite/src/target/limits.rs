@@ -1,15 +1,15 @@
 //! Limits of the runtimes that are not a matter of types.
 
-use burnlite_tflite::{ElementType, Graph, Op, Operator, Tensor};
+use super::Target;
+use crate::{ElementType, Graph, Op, Operator, Tensor};
 
-use super::Runtime;
-
-/// Why the runtime does not run the operator, where it is one of the limits that are known.
-pub(super) fn limit(runtime: Runtime, graph: &Graph<'_>, operator: &Operator) -> Option<&'static str> {
+/// Why the target does not run the operator, where it is one of the limits that are known.
+pub(super) fn limit(target: Target, graph: &Graph<'_>, operator: &Operator) -> Option<&'static str> {
     let operands = Operands { graph, operator };
-    match runtime {
-        Runtime::Tflite => tflite(&operands),
-        Runtime::TfliteMicro => micro(&operands),
+    match target {
+        Target::TfLite => tflite(&operands),
+        Target::TfLiteMicro => micro(&operands),
+        Target::EthosU => micro(&operands).or_else(|| ethos_u(&operands)),
     }
 }
 
@@ -66,7 +66,7 @@ fn micro(operands: &Operands<'_>) -> Option<&'static str> {
 
 fn lstm(operands: &Operands<'_>) -> Option<&'static str> {
     let any =
-        |mut positions: std::ops::Range<usize>| positions.any(|position| operands.get(position).is_some());
+        |mut positions: core::ops::Range<usize>| positions.any(|position| operands.get(position).is_some());
     let mut intermediates =
         operands.operator.intermediates.iter().filter_map(|&id| operands.graph.tensor(id));
     limit_if([
@@ -76,6 +76,27 @@ fn lstm(operands: &Operands<'_>) -> Option<&'static str> {
         (any(20..24), "it takes no layer normalization"),
         (intermediates.any(|tensor| tensor.elements() > 0), "it takes no intermediates but empty ones"),
     ])
+}
+
+/// What Arm's compiler for the Ethos-U (Vela) leaves to the processor: layers with larger biases, and dense layers with
+/// several scales.
+fn ethos_u(operands: &Operands<'_>) -> Option<&'static str> {
+    let (weights, bias) = match &operands.operator.op {
+        Op::Conv2d(_) | Op::DepthwiseConv2d(_) | Op::FullyConnected(_) => (operands.get(1), operands.get(2)),
+        Op::TransposeConv(_) => (operands.get(1), operands.get(3)),
+        _ => return None,
+    };
+    let is_dense = matches!(operands.operator.op, Op::FullyConnected(_));
+    let has_channels = |tensor: &Tensor<'_>| tensor.quantization.as_ref().is_some_and(|it| it.is_per_channel());
+    limit_if([
+        (is_dense && weights.is_some_and(has_channels), "the Ethos-U takes one scale for all dense weights"),
+        (bias.is_some_and(is_beyond_40_bits), "the Ethos-U takes biases of 40 bits"),
+    ])
+}
+
+fn is_beyond_40_bits(bias: &Tensor<'_>) -> bool {
+    let limit = -(1i64 << 39)..1 << 39;
+    bias.elements_of::<i64>().is_ok_and(|values| values.iter().any(|value| !limit.contains(value)))
 }
 
 /// The first limit that is met.

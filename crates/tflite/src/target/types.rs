@@ -1,8 +1,9 @@
 //! In which types a runtime has an operator.
 
-use burnlite_tflite::{ElementType, Graph, Operator, TensorId};
+use alloc::vec::Vec;
 
-use super::Verdict;
+use super::{Place, Refusal};
+use crate::{ElementType, Graph, Operator, TensorId};
 
 /// The element types that an operator takes: alternatives, each with a list of types for every operand that decides.
 #[derive(Debug)]
@@ -20,13 +21,6 @@ enum Support {
     /// The types do not matter.
     Any,
     Alternatives(Vec<Vec<Vec<ElementType>>>),
-}
-
-/// Where the operand is that decides.
-#[derive(Debug, Clone, Copy)]
-enum Place {
-    Input(usize),
-    FirstOutput,
 }
 
 /// Types that were tried with every operator. Of others nothing is known.
@@ -66,16 +60,19 @@ impl Types {
         Some(Self { operands, support })
     }
 
-    /// Whether the operator runs in the types that it has in the graph; otherwise what is known, and why.
-    pub(super) fn check(&self, graph: &Graph<'_>, operator: &Operator) -> Result<(), (Verdict, String)> {
+    /// Whether the operator runs where its operands and results have the given types; otherwise what is known, and why.
+    pub(super) fn check(
+        &self,
+        element_type: impl Fn(Place) -> Option<ElementType>,
+    ) -> Result<(), Refusal> {
         let alternatives = match &self.support {
-            Support::Absent => return Err((Verdict::No, "it does not have the operator".into())),
+            Support::Absent => return Err(Refusal::certain("it does not have the operator")),
             Support::Any => return Ok(()),
-            Support::Untried => return Err((Verdict::Unknown, "its types were never tried".into())),
+            Support::Untried => return Err(Refusal::unknown("its types were never tried")),
             Support::Alternatives(alternatives) => alternatives,
         };
         let types: Vec<Option<ElementType>> =
-            self.operands.iter().map(|place| place.element_type(graph, operator)).collect();
+            self.operands.iter().map(|&place| element_type(place)).collect();
         let fits = |lists: &Vec<Vec<ElementType>>| {
             // An operand that is left out does not decide.
             lists.iter().zip(&types).all(|(list, found)| found.is_none_or(|found| list.contains(&found)))
@@ -86,9 +83,9 @@ impl Types {
         let names: Vec<_> = types.iter().flatten().map(|element_type| element_type.name()).collect();
         let names = names.join(" with ");
         if types.iter().flatten().all(|found| TRIED.iter().any(|(_, tried)| tried == found)) {
-            Err((Verdict::No, format!("it does not take {names}")))
+            Err(Refusal::certain(alloc::format!("it does not take {names}")))
         } else {
-            Err((Verdict::Unknown, format!("{names} was never tried")))
+            Err(Refusal::unknown(alloc::format!("{names} was never tried")))
         }
     }
 }
@@ -98,7 +95,7 @@ impl Place {
         if text == ">" { Some(Self::FirstOutput) } else { text.parse().ok().map(Self::Input) }
     }
 
-    fn element_type(self, graph: &Graph<'_>, operator: &Operator) -> Option<ElementType> {
+    pub(super) fn element_type(self, graph: &Graph<'_>, operator: &Operator) -> Option<ElementType> {
         let id: Option<TensorId> = match self {
             Self::Input(position) => operator.inputs.get(position).copied().flatten(),
             Self::FirstOutput => operator.outputs.first().copied(),
