@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use burnlite_runtime::{InterpreterOptions, KERNELS, Kernels, Numerics};
@@ -143,21 +144,27 @@ not measured.
 Examples:
   burnlite bench model.tflite
   burnlite bench model.tflite --profile
-  burnlite bench model.tflite --threads 4 --seconds 5 --json
+  burnlite bench model.tflite --threads 2 --seconds 5 --json
+  burnlite bench model.tflite --copies 4
+  burnlite bench --kernels list
 
 {EXIT_CODES}"))]
 pub struct BenchArguments {
-    /// The .tflite file.
-    pub model: PathBuf,
+    /// The .tflite file; `--kernels list` does without it.
+    #[arg(required_unless_present = "kernels")]
+    pub model: Option<PathBuf>,
     /// Arrays for the inputs, as for `burnlite run`.
     #[arg(long, short, value_name = "[NAME=]FILE")]
     pub input: Vec<String>,
     /// Every array has one more axis, the first, of samples: the first sample is run.
     #[arg(long, requires = "input")]
     pub samples: bool,
-    /// How many threads run the model at the same time, each for itself.
+    /// How many threads share the work of a large layer; small ones stay on one.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: u16,
+    /// How many copies of the model run at the same time, each for itself.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub copies: u16,
     /// How long to measure, after a warm-up of a fifth of that.
     #[arg(long, default_value_t = 1.0, value_parser = seconds)]
     pub seconds: f64,
@@ -194,8 +201,8 @@ pub struct PlanArguments {
     #[arg(long, value_enum, default_value_t)]
     pub(crate) numerics: NumericsArgument,
     /// Which kernels run; all of them give the same integers.
-    #[arg(long, default_value_t = Kernels::Auto, value_parser = kernels())]
-    pub kernels: Kernels,
+    #[arg(long, default_value_t, value_parser = kernels())]
+    pub(crate) kernels: KernelsArgument,
     /// The signature whose graph is run and whose names inputs have; otherwise it is the first graph.
     #[arg(long, value_name = "S")]
     pub signature: Option<String>,
@@ -208,7 +215,10 @@ impl PlanArguments {
     pub(crate) fn options(&self) -> InterpreterOptions {
         InterpreterOptions {
             numerics: self.numerics.into(),
-            kernels: self.kernels,
+            kernels: match self.kernels {
+                KernelsArgument::List => Kernels::Auto,
+                KernelsArgument::Run(kernels) => kernels,
+            },
             signature: self.signature.clone(),
             max_arena_bytes: usize::try_from(u64::from(self.max_memory) << 20).unwrap_or(usize::MAX),
             ..InterpreterOptions::default()
@@ -234,20 +244,60 @@ impl From<NumericsArgument> for Numerics {
     }
 }
 
-/// `auto`, `reference`, and every name in [`KERNELS`] that this machine can run.
-fn kernels() -> impl TypedValueParser<Value = Kernels> {
+/// What `--kernels` asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KernelsArgument {
+    /// To be told which there are.
+    List,
+    /// That they run.
+    Run(Kernels),
+}
+
+impl Default for KernelsArgument {
+    fn default() -> Self {
+        Self::Run(Kernels::Auto)
+    }
+}
+
+impl fmt::Display for KernelsArgument {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::List => formatter.write_str("list"),
+            Self::Run(kernels) => kernels.fmt(formatter),
+        }
+    }
+}
+
+impl Command {
+    /// Whether all that is asked for is which kernels there are.
+    pub(crate) fn lists_kernels(&self) -> bool {
+        let plan = match self {
+            Self::Inspect(arguments) => &arguments.plan,
+            Self::Run(arguments) => &arguments.plan,
+            Self::Compare(arguments) => &arguments.plan,
+            Self::Bench(arguments) => &arguments.plan,
+            Self::Completions { .. } => return false,
+        };
+        plan.kernels == KernelsArgument::List
+    }
+}
+
+/// `auto`, `reference`, every name in [`KERNELS`] that this machine can run, and `list`.
+fn kernels() -> impl TypedValueParser<Value = KernelsArgument> {
     let of_everywhere = [
         PossibleValue::new("auto").help("The fastest that this machine can run"),
         PossibleValue::new("reference").help("The plain loops that define the results"),
+        PossibleValue::new("list").help("None: shows which there are, and ends"),
     ];
     let named = KERNELS.iter().map(|kernels| PossibleValue::new(kernels.name).help(kernels.description));
     PossibleValuesParser::new(of_everywhere.into_iter().chain(named)).try_map(|name| {
         let named = KERNELS.iter().find(|kernels| kernels.name == name);
         match named {
-            Some(kernels) if kernels.is_available() => Ok(Kernels::Named(kernels.name)),
+            Some(kernels) if kernels.is_available() => Ok(KernelsArgument::Run(Kernels::Named(kernels.name))),
             Some(_) => Err(format!("this machine cannot run the kernels '{name}'")),
-            None if name == "reference" => Ok(Kernels::Reference),
-            None => Ok(Kernels::Auto),
+            None if name == "reference" => Ok(KernelsArgument::Run(Kernels::Reference)),
+            None if name == "list" => Ok(KernelsArgument::List),
+            None => Ok(KernelsArgument::default()),
         }
     })
 }

@@ -7,7 +7,7 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use burnlite_runtime::{Error as RuntimeError, Interpreter, StepEvent};
+use burnlite_runtime::{Error as RuntimeError, Interpreter, InterpreterOptions, StepEvent};
 use burnlite_tflite::Graph;
 use serde::Serialize;
 
@@ -15,7 +15,7 @@ use crate::arguments::{BenchArguments, FeedArguments};
 use crate::error::Error;
 use crate::feed::Feed;
 use crate::model_file::{ModelFile, result_name};
-use crate::table::Table;
+use crate::table::{Table, grouped};
 use crate::write_json;
 
 /// Fewest runs, however long they take.
@@ -24,8 +24,8 @@ const MIN_RUNS: usize = 3;
 const MAX_RUNS: usize = 1_000_000;
 
 pub(crate) fn bench(arguments: &BenchArguments, output: &mut dyn Write) -> Result<(), Error> {
-    let options = arguments.plan.options();
-    let file = ModelFile::open(&arguments.model)?;
+    let options = InterpreterOptions { threads: arguments.threads.into(), ..arguments.plan.options() };
+    let file = ModelFile::open(arguments.model.as_deref().ok_or(Error::NoModel)?)?;
     let mut model = file.model()?;
     let feed = match &arguments.input[..] {
         [] => None,
@@ -41,13 +41,17 @@ pub(crate) fn bench(arguments: &BenchArguments, output: &mut dyn Write) -> Resul
         None => random::set_inputs(&mut interpreter).map_err(&fault)?,
     }
     let time = Duration::from_secs_f64(arguments.seconds);
-    let (runs, elapsed) = measure_threads(&interpreter, arguments.threads.into(), time).map_err(&fault)?;
+    let (runs, elapsed) = measure_copies(&interpreter, arguments.copies.into(), time).map_err(&fault)?;
     let profile =
         if arguments.profile { Some(profile(&mut interpreter, time).map_err(&fault)?) } else { None };
     let report = Report {
         file: file.path.display().to_string(),
         kernels: options.kernels.to_string(),
         threads: arguments.threads,
+        copies: arguments.copies,
+        arena_bytes: interpreter.arena_bytes(),
+        weight_bytes: interpreter.weight_bytes(),
+        packed_bytes: interpreter.packed_bytes(),
         runs: runs.len(),
         times: Times::of(runs),
         inferences_per_second: 0.0,
@@ -65,12 +69,20 @@ pub(crate) fn bench(arguments: &BenchArguments, output: &mut dyn Write) -> Resul
 struct Report {
     file: String,
     kernels: String,
+    /// Those that share the work of a large layer.
     threads: u16,
-    /// Runs that were measured, on all threads.
+    /// Interpreters that ran at the same time.
+    copies: u16,
+    /// Of each copy.
+    arena_bytes: usize,
+    /// Constants as they are in the file, and weights that kernels read in an order of their own; all copies share them.
+    weight_bytes: usize,
+    packed_bytes: usize,
+    /// Runs that were measured, of all copies.
     runs: usize,
     #[serde(flatten)]
     times: Times,
-    /// Of all threads together.
+    /// Of all copies together.
     inferences_per_second: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     operators: Option<Vec<OperatorTimes>>,
@@ -107,14 +119,14 @@ impl Times {
     }
 }
 
-/// Runs the model on several threads at once, each with memory of its own; the times of all runs, and the time from first
+/// Runs copies of the model at once, each with memory and a thread of its own; the times of all runs, and the time from first
 /// to last.
-fn measure_threads(
+fn measure_copies(
     interpreter: &Interpreter<'_>,
-    threads: usize,
+    copies: usize,
     time: Duration,
 ) -> Result<(Vec<Duration>, Duration), RuntimeError> {
-    let barrier = Barrier::new(threads);
+    let barrier = Barrier::new(copies);
     let work = || {
         let mut interpreter = interpreter.clone();
         // Also where the warm-up fails the others must not wait for ever.
@@ -125,7 +137,7 @@ fn measure_threads(
         Ok((runs, start.elapsed()))
     };
     let results: Vec<Result<_, RuntimeError>> = thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let others: Vec<_> = (1..copies).map(|_| scope.spawn(work)).collect();
         let own = work();
         let others = others
             .into_iter()
@@ -195,9 +207,15 @@ fn operator_times(graph: &Graph<'_>, times: Vec<Vec<Duration>>) -> Vec<OperatorT
 impl Report {
     fn write(&self, output: &mut dyn Write) -> io::Result<()> {
         let Times { min_us, median_us, max_us } = self.times;
-        let threads = if self.threads == 1 { "thread" } else { "threads" };
+        let plural =
+            |count: u16, one: &str, many: &str| format!("{count} {}", if count == 1 { one } else { many });
+        let (copies, threads) =
+            (plural(self.copies, "copy", "copies"), plural(self.threads, "thread", "threads"));
+        let [arena, weights, packed] =
+            [self.arena_bytes, self.weight_bytes, self.packed_bytes].map(|bytes| grouped(bytes as u64));
         writeln!(output, "{}", self.file)?;
-        writeln!(output, "  {} runs on {} {threads}, kernels {}", self.runs, self.threads, self.kernels)?;
+        writeln!(output, "  {} runs of {copies} on {threads} each, kernels {}", self.runs, self.kernels)?;
+        writeln!(output, "  arena {arena} bytes, weights {weights} bytes, packed {packed} bytes")?;
         writeln!(output, "  min {min_us:.1} us, median {median_us:.1} us, max {max_us:.1} us")?;
         writeln!(output, "  {:.0} inferences per second", self.inferences_per_second)?;
         let Some(operators) = &self.operators else { return Ok(()) };

@@ -29,6 +29,10 @@ pub enum Error {
         source: io::Error,
     },
 
+    /// There is no model to work on.
+    #[error("no model: only --kernels list does without one")]
+    NoModel,
+
     /// What the command prints cannot be written.
     #[error("cannot write the output: {0}")]
     Output(#[source] io::Error),

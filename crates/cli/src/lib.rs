@@ -14,6 +14,7 @@ mod error;
 mod feed;
 mod files;
 mod inspect;
+mod kernels;
 mod model_file;
 mod npy;
 mod run;
@@ -43,6 +44,10 @@ pub enum Outcome {
 /// # Errors
 /// [`Error`] names the file, the operator and the tensor that are at fault.
 pub fn run(arguments: &Arguments, output: &mut dyn Write) -> Result<Outcome, Error> {
+    if arguments.command.lists_kernels() {
+        kernels::list(output).map_err(Error::Output)?;
+        return Ok(Outcome::Done);
+    }
     match &arguments.command {
         Command::Inspect(arguments) => return inspect::inspect(arguments, output),
         Command::Run(arguments) => run::run(arguments, output)?,

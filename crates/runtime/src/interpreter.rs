@@ -1,5 +1,6 @@
 //! The interpreter: a planned model with memory of its own.
 
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -27,14 +28,27 @@ pub enum Numerics {
 }
 
 /// How a model is planned.
+///
+/// Some operators are computed at once with a neighbour, where nothing else sees the tensor between them, and where the
+/// kernels are not [`Kernels::Reference`]: MAX_POOL_2D with the CONV_2D or DEPTHWISE_CONV_2D before it, and PAD around the
+/// images of the CONV_2D or DEPTHWISE_CONV_2D behind it. The results are the same; the tensor between takes no memory.
+/// A QUANTIZE is never one with the operator before it: what is rounded twice differs from what is rounded once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InterpreterOptions {
     /// Whose arithmetic is reproduced.
     pub numerics: Numerics,
     /// Which kernels run. They all give the same integers.
     pub kernels: Kernels,
-    /// Keeps every tensor's value until the next run, for [`Interpreter::tensor`]; takes more memory.
+    /// Keeps every tensor's value until the next run, for [`Interpreter::tensor`]: no operators are computed at once, and the
+    /// tensors take more memory.
     pub keep_intermediates: bool,
+    /// Threads that share the work of a large layer (1 by default, and 0 is 1): one of millions of products, whose rows of
+    /// windows they divide. The results have the same bits.
+    ///
+    /// With one thread, [`invoke`](Interpreter::invoke) allocates nothing. With more it starts threads for each large layer,
+    /// and allocates what that takes.
+    #[cfg(feature = "std")]
+    pub threads: usize,
     /// The signature whose graph is run; by default it is the model's first graph.
     pub signature: Option<String>,
     /// The most memory that tensors may take, in bytes (1 GiB by default): a bound on what a hostile file can ask for.
@@ -47,9 +61,22 @@ impl Default for InterpreterOptions {
             numerics: Numerics::default(),
             kernels: Kernels::default(),
             keep_intermediates: false,
+            #[cfg(feature = "std")]
+            threads: 1,
             signature: None,
             max_arena_bytes: 1 << 30,
         }
+    }
+}
+
+impl InterpreterOptions {
+    /// How many threads may work at a layer: 1 or more.
+    pub(crate) fn layer_threads(&self) -> usize {
+        #[cfg(feature = "std")]
+        let threads = self.threads.max(1);
+        #[cfg(not(feature = "std"))]
+        let threads = 1;
+        threads
     }
 }
 
@@ -203,7 +230,7 @@ impl<'m> Interpreter<'m> {
     }
 
     /// What a run does, in order. An operator without a step costs nothing: its results are known in advance, or are its
-    /// operand's memory under another shape, or the operator before it computes them at once. One with many results may have several steps.
+    /// operand's memory under another shape, or the operator before or behind it computes them at once. One with many results may have several steps.
     pub fn steps(&self) -> impl ExactSizeIterator<Item = StepInfo> + '_ {
         self.plan.steps()
     }
@@ -213,9 +240,16 @@ impl<'m> Interpreter<'m> {
         self.plan.arena_bytes
     }
 
-    /// Bytes of weights that kernels read in an order of their own, beside those in the file.
+    /// Bytes of weights that kernels read in an order of their own, beside [those in the file](Self::weight_bytes).
     pub fn packed_bytes(&self) -> usize {
         self.plan.packed_bytes()
+    }
+
+    /// Bytes of the graph's constants as they are in the file; what several tensors share counts once.
+    pub fn weight_bytes(&self) -> usize {
+        let data = self.plan.graph.tensors.iter().filter_map(|tensor| tensor.data.as_deref());
+        let places: BTreeSet<_> = data.map(|data| (data.as_ptr(), data.len())).collect();
+        places.iter().map(|(_, length)| length).sum()
     }
 
     /// The elements of an input, to be written.
@@ -245,7 +279,8 @@ impl<'m> Interpreter<'m> {
 
     /// Runs the model.
     ///
-    /// Results are in the outputs until the next run. Nothing is allocated.
+    /// Results are in the outputs until the next run. Nothing is allocated, unless
+    /// [several threads](InterpreterOptions#structfield.threads) share the work.
     ///
     /// # Errors
     /// [`Error::Operator`] where the values that an operator meets make no sense to it, such as an index outside a tensor;

@@ -4,7 +4,8 @@
 //! tflite-micro where the two differ ([`Numerics::TfLiteMicro`]).
 //!
 //! An [`Interpreter`] plans a model once: shapes, parameters, a place in memory for every tensor. Then it runs it as often
-//! as you like, and running allocates nothing. The crate is `no_std` with `alloc`; it starts no threads and reads no files.
+//! as you like, and running allocates nothing. The crate is `no_std` with `alloc`; it reads no files, and starts threads only
+//! where its feature `std` is on and `InterpreterOptions::threads` asks for them.
 //!
 //! ```
 //! use burnlite_runtime::Interpreter;
@@ -28,6 +29,8 @@
 #![no_std]
 
 extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
 
 mod arena;
 mod error;

@@ -29,6 +29,9 @@ pub(crate) struct Report<'m> {
     pub(crate) multiply_accumulates: u64,
     /// Bytes for the tensors that are computed; none where the model cannot be run.
     pub(crate) arena_bytes: Option<usize>,
+    /// Bytes of weights that kernels read in an order of their own, beside those in the file; none where the model cannot be
+    /// run.
+    pub(crate) packed_bytes: Option<usize>,
     /// The kernels that run, each once.
     pub(crate) kernels: Vec<String>,
     /// Why the model cannot be run; empty where it can.
@@ -141,6 +144,7 @@ impl<'m> Report<'m> {
             operators,
             kernels: kernels.into_iter().collect(),
             arena_bytes: interpreter.as_ref().map(Interpreter::arena_bytes),
+            packed_bytes: interpreter.as_ref().map(Interpreter::packed_bytes),
             unsupported,
             check: None,
         }

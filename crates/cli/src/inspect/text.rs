@@ -42,6 +42,9 @@ fn summary(report: &Report<'_>, output: &mut dyn Write) -> io::Result<()> {
     writeln!(output, "  weights               {} bytes", grouped(report.weights_bytes as u64))?;
     writeln!(output, "  multiply-accumulates  {}", grouped(report.multiply_accumulates))?;
     writeln!(output, "  arena                 {arena}")?;
+    if let Some(bytes) = report.packed_bytes {
+        writeln!(output, "  packed weights        {} bytes", grouped(bytes as u64))?;
+    }
     if !report.kernels.is_empty() {
         writeln!(output, "  kernels               {}", report.kernels.join(", "))?;
     }

@@ -141,11 +141,7 @@ pub(crate) const ROW_SUM: usize = 2;
 
 /// A row of the left matrix less its zero point, and behind it its sum, which wraps.
 #[inline(always)]
-pub(crate) fn lay_out_row<T: Integer>(
-    row: impl Iterator<Item = T>,
-    zero_point: i32,
-    laid_out: &mut [i16],
-) {
+pub(crate) fn lay_out_row<T: Integer>(row: impl Iterator<Item = T>, zero_point: i32, laid_out: &mut [i16]) {
     let (cells, halves) = laid_out.split_at_mut(laid_out.len() - ROW_SUM);
     let mut sum = 0i32;
     for (cell, x) in cells.iter_mut().zip(row) {

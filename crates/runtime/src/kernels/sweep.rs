@@ -82,6 +82,8 @@ pub(crate) struct Sweep {
     pub(crate) channels: usize,
     /// The windows over the windows of which only the largest output is kept.
     pub(crate) pooling: Option<(Windows, Windows)>,
+    /// Rows of the pooled result that are left out before its first.
+    pub(crate) skipped: usize,
 }
 
 /// Places of elements, one below the other and side by side.
@@ -103,6 +105,23 @@ struct Tile<'s, V, K: Panels> {
 }
 
 impl Sweep {
+    /// Elements of a row of the result.
+    pub(crate) fn line(&self) -> usize {
+        self.pooling.map_or(self.windows.1, |(_, columns)| columns.output) * self.channels
+    }
+
+    /// The same for some of the rows of the result only, which are as many elements together.
+    pub(crate) fn rows(mut self, first: usize, elements: usize) -> Self {
+        match self.pooling {
+            Some(_) => self.skipped = first,
+            None => {
+                self.begins.first += first * self.begins.steps.0;
+                self.windows.0 = elements / self.line().max(1);
+            }
+        }
+        self
+    }
+
     /// Computes the part of an image's result that is a group's.
     #[inline(always)]
     pub(crate) fn run<T: Copy, V: Vectors, K: Tiles<T>>(
@@ -135,12 +154,12 @@ impl Sweep {
             left -= batch.len();
             let (tiles, rest) = batch.as_chunks_mut::<ROWS>();
             for sums in tiles {
-                *sums = tile.sums([next(), next(), next(), next()]);
+                put(tile.sums([next(), next(), next(), next()]), sums);
             }
-            match rest {
-                [_, _, _] => rest.copy_from_slice(&tile.sums([next(), next(), next()])),
-                [_, _] => rest.copy_from_slice(&tile.sums([next(), next()])),
-                [_] => rest.copy_from_slice(&tile.sums([next()])),
+            match rest.len() {
+                3 => put(tile.sums([next(), next(), next()]), rest),
+                2 => put(tile.sums([next(), next()]), rest),
+                1 => put(tile.sums([next()]), rest),
                 _ => {}
             }
             tile.finish(batch);
@@ -160,6 +179,7 @@ impl Sweep {
     ) {
         let mut batch = [K::lowest(tile.vectors); BATCH];
         for (row, outputs) in outputs.chunks_exact_mut(columns.output * self.channels).enumerate() {
+            let row = row + self.skipped;
             let rows_inside = rows.taps_inside(row);
             let top = self.begins.first + rows.pixel(row, rows_inside.start) * self.begins.steps.0;
             let mut column = 0;
@@ -269,6 +289,14 @@ impl<V: Vectors, K: Panels> Tile<'_, V, K> {
     }
 }
 
+/// Puts values to their places one by one: as a whole they would be formed there, in memory instead of in registers.
+#[inline(always)]
+fn put<L: Copy, const N: usize>(values: [L; N], places: &mut [L]) {
+    for (place, value) in places.iter_mut().zip(values) {
+        *place = value;
+    }
+}
+
 /// Copies as many values as there are places for, at most all: in parts of constant sizes, each of which is one instruction,
 /// where one part of any size would be a call.
 #[inline(always)]
@@ -325,7 +353,8 @@ pub(crate) mod tests {
         channels: usize,
     ) -> Vec<T> {
         let [begins, pixels] = [step, channels].map(|step| Grid { first: 0, steps: (0, step) });
-        let sweep = Sweep { windows: (1, windows), begins, pixels, group: 0, channels, pooling: None };
+        let sweep =
+            Sweep { windows: (1, windows), begins, pixels, group: 0, channels, pooling: None, skipped: 0 };
         let mut outputs = vec![T::zeroed(); windows * channels];
         layer.engine().run(Sweeping { sweep, layer, image, outputs: &mut outputs });
         outputs

@@ -56,10 +56,7 @@ pub(crate) fn plan(node: &Node<'_>, options: &BatchMatMulOptions) -> Result<Plan
 }
 
 /// Products with a right operand of bytes, which tiles take.
-fn bytes<T: Integer, A: Accumulator>(
-    node: &Node<'_>,
-    products: Products,
-) -> Result<Planned, OperatorFault>
+fn bytes<T: Integer, A: Accumulator>(node: &Node<'_>, products: Products) -> Result<Planned, OperatorFault>
 where
     Kernels: Dot<T, A>,
 {

@@ -66,7 +66,8 @@ mod tests {
     #[test]
     fn both_have_the_bits_of_libm() {
         // Bits that are prime steps apart, and those around every bound.
-        let bounds = [0x3f85_1592u32, 0x3eb1_7218, 0x3900_0000, 0x42ae_ac50, 0x42b1_7218, 0x42cf_f1b5, 0x7f80_0000];
+        let bounds =
+            [0x3f85_1592u32, 0x3eb1_7218, 0x3900_0000, 0x42ae_ac50, 0x42b1_7218, 0x42cf_f1b5, 0x7f80_0000];
         let near = bounds.into_iter().flat_map(|bits| bits - 2..bits + 3);
         for bits in (0..u32::MAX).step_by(1009).chain(near.clone()).chain(near.map(|bits| bits | 1 << 31)) {
             let x = f32::from_bits(bits);

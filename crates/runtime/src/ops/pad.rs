@@ -5,11 +5,11 @@ use alloc::vec::Vec;
 use burnlite_tflite::{ElementType, MirrorPadMode, MirrorPadOptions};
 
 use crate::error::OperatorFault;
+use crate::frame::{Inputs, Writable};
 use crate::interpreter::Numerics;
 use crate::ops::strided::{
     Copies, Part, Source, StridedCopy, View, element_bytes, require_same_quantization,
 };
-use crate::frame::{Inputs, Writable};
 use crate::plan::{ImagePadding, Kernel, Node, Operand, Planned};
 
 /// PAD: zeros around the operand, which are the zero point of quantized elements.

@@ -160,7 +160,12 @@ impl Geometry {
         MaxPooling { rows, columns, bounds }
     }
 
-    fn planned<T: Element, F: Fold<T>>(self, node: &Node<'_>, fold: F, pooling: Option<MaxPooling>) -> Planned {
+    fn planned<T: Element, F: Fold<T>>(
+        self,
+        node: &Node<'_>,
+        fold: F,
+        pooling: Option<MaxPooling>,
+    ) -> Planned {
         let kernel = Pool { geometry: self, fold, pooling, element: PhantomData::<T> };
         Planned::vectorized(node, self.output_shape(), kernel)
     }

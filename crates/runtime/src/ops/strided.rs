@@ -207,12 +207,7 @@ fn repeat(run: &[u8], target: &mut [u8]) {
 /// Calls `visit` with each place along the axes in source and target. Every axis has two elements or more, so there are
 /// fewer axes, and calls within calls, than an address has bits.
 #[inline]
-fn for_each_place(
-    axes: &[CopyAxis],
-    mut from: usize,
-    mut to: usize,
-    visit: &mut impl FnMut(usize, usize),
-) {
+fn for_each_place(axes: &[CopyAxis], mut from: usize, mut to: usize, visit: &mut impl FnMut(usize, usize)) {
     let Some((axis, inner)) = axes.split_first() else { return visit(from, to) };
     for _ in 0..axis.extent {
         for_each_place(inner, from, to, visit);

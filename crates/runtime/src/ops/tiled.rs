@@ -7,6 +7,7 @@ mod axis;
 mod hybrid;
 #[cfg(test)]
 mod tests;
+mod threads;
 
 use alloc::vec::Vec;
 use core::fmt::Debug;
@@ -17,7 +18,6 @@ use burnlite_tflite::Element;
 
 use crate::error::OperatorFault;
 use crate::frame::{Inputs, Writable, elements_mut};
-use crate::kernels::{Engine, Kernels};
 use crate::kernels::depthwise::Depthwise;
 use crate::kernels::float::FloatLayer;
 use crate::kernels::matrix::Matrix;
@@ -25,10 +25,11 @@ use crate::kernels::pack::PANEL;
 use crate::kernels::product::Product;
 use crate::kernels::sweep::{Cells, Grid, PackedPanels, Sweep, Tiles};
 use crate::kernels::vectors::{Task, Vectors};
+use crate::kernels::{Engine, Kernels};
 use crate::ops::integer::{Accumulator, Integer, Requantization};
 use crate::ops::weighted::{Layer, Weighted};
 use crate::ops::window::Windows;
-use crate::plan::{ImagePadding, Kernel, MaxPooling, Planned};
+use crate::plan::{ImagePadding, Kernel, MaxPooling, Node, Planned};
 
 use axis::Phase;
 
@@ -77,6 +78,8 @@ struct TiledLayer<T, K> {
     in_place: bool,
     /// Elements of an image's result.
     result: usize,
+    /// How many threads share the work: more than one only where there is one part.
+    threads: usize,
     element: PhantomData<T>,
 }
 
@@ -131,7 +134,9 @@ impl Patches {
     /// The parts that together give all of the result.
     fn parts(&self) -> impl Iterator<Item = Part<'_>> {
         let rows = self.rows.phases.iter();
-        rows.flat_map(move |row| self.columns.phases.iter().map(move |column| Part { patches: self, row, column }))
+        rows.flat_map(move |row| {
+            self.columns.phases.iter().map(move |column| Part { patches: self, row, column })
+        })
     }
 
     /// The layer with a kernel for each group of each part.
@@ -141,7 +146,8 @@ impl Patches {
         channels: usize,
         kernels: impl Fn(&Part<'_>) -> Option<Vec<K>>,
     ) -> Option<TiledLayer<T, K>> {
-        let planned = |part: Part<'_>| Some(PlannedPart { kernels: kernels(&part)?, sweep: part.sweep(channels) });
+        let planned =
+            |part: Part<'_>| Some(PlannedPart { kernels: kernels(&part)?, sweep: part.sweep(channels) });
         let parts: Vec<_> = self.parts().map(planned).collect::<Option<_>>()?;
         let (rows, columns) = (&self.rows, &self.columns);
         let extent = parts.iter().map(PlannedPart::extent).max().unwrap_or(0);
@@ -151,7 +157,18 @@ impl Patches {
             && extent <= rows.input * self.line();
         let extent = if in_place { 0 } else { extent.max(rows.extent * self.line()) };
         let result = rows.output * columns.output * channels;
-        Some(TiledLayer { patches: self, parts, input, zero_point, extent, in_place, result, element: PhantomData })
+        let (threads, element) = (1, PhantomData);
+        Some(TiledLayer {
+            patches: self,
+            parts,
+            input,
+            zero_point,
+            extent,
+            in_place,
+            result,
+            threads,
+            element,
+        })
     }
 }
 
@@ -175,7 +192,9 @@ impl Part<'_> {
         for channel in 0..channels {
             for tap in self.met() {
                 match order {
-                    Order::ChannelsFirst => ordered.extend(&weights[(channel * taps + tap) * depth..][..depth]),
+                    Order::ChannelsFirst => {
+                        ordered.extend(&weights[(channel * taps + tap) * depth..][..depth])
+                    }
                     Order::ChannelsLast | Order::Depthwise => ordered.push(weights[tap * channels + channel]),
                 }
             }
@@ -218,6 +237,7 @@ impl Part<'_> {
             group: self.patches.depth,
             channels,
             pooling: None,
+            skipped: 0,
         }
     }
 }
@@ -260,11 +280,12 @@ impl Weighted<'_, '_> {
                 let matrix = Matrix { weights: &weights, depth: taps.len(), ..matrix(0..self.channels) };
                 Some([Depthwise::new(engine, &matrix, &taps)?].into())
             };
-            return Some(patches.layer::<T, _>(input, self.channels, kernel)?.planned(shape));
+            return Some(patches.layer::<T, _>(input, self.channels, kernel)?.planned(self.node, shape));
         }
         let in_group = self.channels / patches.groups;
         let kernels = |part: &Part<'_>| {
-            let (weights, (runs, run), depth) = (part.weights(&weights, self.channels), part.runs(), part.depth());
+            let (weights, (runs, run), depth) =
+                (part.weights(&weights, self.channels), part.runs(), part.depth());
             let product = |group| {
                 let channels = group * in_group..(group + 1) * in_group;
                 let weights = &weights[channels.start * depth..channels.end * depth];
@@ -272,7 +293,7 @@ impl Weighted<'_, '_> {
             };
             (0..part.patches.groups).map(product).collect()
         };
-        Some(patches.layer::<T, _>(input, self.channels, kernels)?.planned(shape))
+        Some(patches.layer::<T, _>(input, self.channels, kernels)?.planned(self.node, shape))
     }
 
     /// As [`tiled_integers`](Self::tiled_integers).
@@ -294,11 +315,12 @@ impl Weighted<'_, '_> {
                 let shapes = ((self.channels, taps.len()), (&taps[..], 1));
                 Some([FloatLayer::<PANEL>::new(engine, (&weights, &bias), shapes.0, shapes.1, range)?].into())
             };
-            return Some(patches.layer::<f32, _>(input, self.channels, kernel)?.planned(shape));
+            return Some(patches.layer::<f32, _>(input, self.channels, kernel)?.planned(self.node, shape));
         }
         let in_group = self.channels / patches.groups;
         let kernels = |part: &Part<'_>| {
-            let (weights, (runs, run), depth) = (part.weights(&weights, self.channels), part.runs(), part.depth());
+            let (weights, (runs, run), depth) =
+                (part.weights(&weights, self.channels), part.runs(), part.depth());
             let product = |group| {
                 let weights = &weights[group * in_group * depth..][..in_group * depth];
                 let bias = bias.get(group * in_group..).unwrap_or_default();
@@ -306,7 +328,7 @@ impl Weighted<'_, '_> {
             };
             (0..part.patches.groups).map(product).collect()
         };
-        Some(patches.layer::<f32, _>(input, self.channels, kernels)?.planned(shape))
+        Some(patches.layer::<f32, _>(input, self.channels, kernels)?.planned(self.node, shape))
     }
 
     fn patches<L: Layer>(&self, layer: &L) -> Option<Patches> {
@@ -325,16 +347,30 @@ impl Weighted<'_, '_> {
 }
 
 impl<T: Element, K: Cells<T> + PackedPanels> TiledLayer<T, K> {
-    fn planned(self, shape: &[usize]) -> Planned
+    /// The layer on as many threads as the options allow and its work is worth.
+    fn planned(mut self, node: &Node<'_>, shape: &[usize]) -> Planned
     where
         K: Tiles<T>,
     {
+        if let [PlannedPart { kernels, sweep }] = &self.parts[..] {
+            let packed: usize = kernels.iter().map(K::packed_bytes).sum();
+            let products = sweep.windows.0.saturating_mul(sweep.windows.1).saturating_mul(packed);
+            self.threads = if products < threads::WORTH { 1 } else { node.options.layer_threads() };
+        }
         Planned { scratch_bytes: [self.extent * size_of::<K::Cell>()].into(), ..Planned::new(shape, self) }
     }
 
     /// The instruction set of the kernels, which is the same for all.
     fn engine(&self) -> Option<Engine> {
         self.parts.iter().find_map(|part| part.kernels.first()).map(K::engine)
+    }
+
+    /// Elements of a row of the result's pixels.
+    fn line(&self) -> usize {
+        match &self.parts[..] {
+            [PlannedPart { sweep, .. }] => sweep.line(),
+            _ => self.result,
+        }
     }
 
     fn packed_bytes(&self) -> usize {
@@ -368,8 +404,20 @@ impl<T: Element, K: Cells<T> + Tiles<T> + PackedPanels> Kernel for TiledLayer<T,
     ) -> Result<(), OperatorFault> {
         let (Some(engine), false) = (self.engine(), output.is_empty()) else { return Ok(()) };
         let laid_out = &mut elements_mut::<K::Cell>(scratch)[..self.extent];
-        let input = inputs.get::<T>(self.input);
-        engine.run(Run { layer: self, input, laid_out, outputs: elements_mut(output) });
+        let (input, elements) = (inputs.get::<T>(self.input), self.patches.image());
+        let results = elements_mut::<T>(output).chunks_exact_mut(self.result);
+        for (index, outputs) in (0..self.patches.images).zip(results) {
+            let image = &input[index * elements..][..elements];
+            let image = if self.in_place {
+                bytemuck::cast_slice(image)
+            } else {
+                engine.run(LayOut { layer: self, image, laid_out });
+                &*laid_out
+            };
+            threads::divide(self.threads, self.line(), outputs, |first, outputs| {
+                engine.run(Rows { layer: self, first, image, outputs });
+            });
+        }
         Ok(())
     }
 
@@ -405,34 +453,40 @@ impl<T: Element, K: Cells<T> + Tiles<T> + PackedPanels> Kernel for TiledLayer<T,
     }
 }
 
-/// A layer's run.
-struct Run<'r, T, K: Cells<T>> {
+/// An image that is copied to where it belongs between its padding.
+struct LayOut<'r, T, K: Cells<T>> {
     layer: &'r TiledLayer<T, K>,
-    input: &'r [T],
-    /// Memory for an image between its padding.
+    image: &'r [T],
     laid_out: &'r mut [K::Cell],
+}
+
+impl<T: Element, K: Cells<T> + PackedPanels> Task for LayOut<'_, T, K> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vectors>(self, _: V) {
+        self.layer.lay_out(self.image, self.layer.zero_point, self.laid_out);
+    }
+}
+
+/// The rows of an image's result from the given one on.
+struct Rows<'r, T, K: Cells<T>> {
+    layer: &'r TiledLayer<T, K>,
+    first: usize,
+    image: &'r [K::Cell],
     outputs: &'r mut [T],
 }
 
-impl<T: Element, K: Cells<T> + Tiles<T> + PackedPanels> Task for Run<'_, T, K> {
+impl<T: Element, K: Cells<T> + Tiles<T> + PackedPanels> Task for Rows<'_, T, K> {
     type Output = ();
 
     #[inline(always)]
     fn run<V: Vectors>(self, vectors: V) {
-        let Self { layer, input, laid_out, outputs } = self;
-        let elements = layer.patches.image();
-        for (image, outputs) in (0..layer.patches.images).zip(outputs.chunks_exact_mut(layer.result)) {
-            let image = &input[image * elements..][..elements];
-            let image = if layer.in_place {
-                bytemuck::cast_slice(image)
-            } else {
-                layer.lay_out(image, layer.zero_point, laid_out);
-                &*laid_out
-            };
-            for PlannedPart { kernels, sweep } in &layer.parts {
-                for kernel in kernels.iter().enumerate() {
-                    sweep.run(vectors, kernel, image, outputs);
-                }
+        let Self { layer, first, image, outputs } = self;
+        for PlannedPart { kernels, sweep } in &layer.parts {
+            let sweep = if layer.threads > 1 { sweep.rows(first, outputs.len()) } else { *sweep };
+            for kernel in kernels.iter().enumerate() {
+                sweep.run(vectors, kernel, image, outputs);
             }
         }
     }

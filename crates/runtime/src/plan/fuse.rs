@@ -74,10 +74,13 @@ impl Planner<'_, '_> {
     ///
     /// The operand then is what that step read, and takes no memory any more.
     pub(super) fn pad(&mut self, operator: &Operator, planned: &mut Planned) -> bool {
-        let (Source::Kernel(kernel), Some(&Some(operand))) = (&mut planned.source, operator.inputs.first()) else {
+        let (Source::Kernel(kernel), Some(&Some(operand))) = (&mut planned.source, operator.inputs.first())
+        else {
             return false;
         };
-        let (Value::Buffer(buffer), Some(step)) = (self.value(operand), self.steps.last()) else { return false };
+        let (Value::Buffer(buffer), Some(step)) = (self.value(operand), self.steps.last()) else {
+            return false;
+        };
         let Some(padding) = step.kernel.padding().filter(|_| step.writable.first() == Some(&buffer)) else {
             return false;
         };

@@ -140,6 +140,7 @@ impl<F: Factors> Task for Run<'_, F> {
             group: 0,
             channels: columns,
             pooling: None,
+            skipped: 0,
         };
         // What lies in the memory already: neighbouring products often share a matrix.
         let mut present = [None; 2];
@@ -238,7 +239,9 @@ impl<T: Integer> Factors for Integers<T> {
 mod tests {
     use alloc::vec::Vec;
 
-    use burnlite_tflite::{BatchMatMulOptions, ElementType, Graph, Model, Op, Operator, Quantization, Tensor};
+    use burnlite_tflite::{
+        BatchMatMulOptions, ElementType, Graph, Model, Op, Operator, Quantization, Tensor,
+    };
     use proptest::prelude::*;
 
     use crate::{Interpreter, InterpreterOptions, KERNELS, Kernels};

@@ -52,7 +52,8 @@ impl Weighted<'_, '_> {
             return self.hybrid(patches, kernel, (engine, hybrid.range, scales), shape);
         }
         let kernels = |part: &Part<'_>| {
-            let (weights, (runs, run), depth) = (part.weights(&weights, self.channels), part.runs(), part.depth());
+            let (weights, (runs, run), depth) =
+                (part.weights(&weights, self.channels), part.runs(), part.depth());
             let product = |group| {
                 let weights = &weights[group * in_group * depth..][..in_group * depth];
                 Product::new(engine, &sums_of(weights, in_group, depth), &runs, run)

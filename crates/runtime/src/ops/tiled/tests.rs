@@ -3,8 +3,8 @@
 use alloc::vec::Vec;
 
 use burnlite_tflite::{
-    Activation, Conv2dOptions, DepthwiseConv2dOptions, Element, ElementType, FullyConnectedOptions, Graph, Model,
-    Op, Operator, Padding, Quantization, Tensor, TransposeConvOptions,
+    Activation, Conv2dOptions, DepthwiseConv2dOptions, Element, ElementType, FullyConnectedOptions, Graph,
+    Model, Op, Operator, Padding, Quantization, Tensor, TransposeConvOptions,
 };
 use proptest::prelude::*;
 
