@@ -149,20 +149,22 @@ impl StridedCopy {
     pub(crate) fn copy(&self, source: &[u8], target: &mut [u8]) {
         // Of a length that the compiler knows, a run is a load and a store.
         match self.run_bytes {
-            1 => self.copy_runs(1, source, target),
-            2 => self.copy_runs(2, source, target),
-            4 => self.copy_runs(4, source, target),
-            8 => self.copy_runs(8, source, target),
-            bytes => self.copy_runs(bytes, source, target),
+            1 => self.copy_runs::<1>(source, target),
+            2 => self.copy_runs::<2>(source, target),
+            4 => self.copy_runs::<4>(source, target),
+            8 => self.copy_runs::<8>(source, target),
+            _ => self.copy_runs::<0>(source, target),
         }
     }
 
-    #[inline(always)]
-    fn copy_runs(&self, bytes: usize, source: &[u8], target: &mut [u8]) {
+    /// Copies runs of `BYTES` bytes; 0 stands for any number.
+    fn copy_runs<const BYTES: usize>(&self, source: &[u8], target: &mut [u8]) {
         let Some((inner, outer)) = self.axes.split_last() else {
+            let bytes = self.run_bytes;
             return target[self.target..][..bytes].copy_from_slice(&source[self.source..][..bytes]);
         };
         for_each_place(outer, self.source, self.target, &mut |from, to| {
+            let bytes = if BYTES == 0 { self.run_bytes } else { BYTES };
             inner.copy(bytes, (source, from), (&mut *target, to));
         });
     }

@@ -54,6 +54,43 @@ fn check<T: Element, Y: Element>(
     Ok(())
 }
 
+#[cfg(feature = "std")]
+#[test]
+fn threads_share_a_layer_and_give_the_same_bits() {
+    use burnlite_tflite::Pool2dOptions;
+
+    let weights: Vec<i8> = (0..32 * 9 * 32).map(|index| (index * 37 % 251) as i8).collect();
+    let input: Vec<i8> = (0..2 * 23 * 24 * 32).map(|index| (index * 101 % 253) as i8).collect();
+    let mut graph = Graph::default();
+    let images = quantized(Tensor::new("input", ElementType::Int8, [2, 23, 24, 32]), 1.0, 5);
+    let weights = quantized(Tensor::constant("weights", [32, 3, 3, 32], &weights), 1.0, 0);
+    let result = quantized(Tensor::new("result", ElementType::Int8, []), 2000.0, 3);
+    let [images, weights, convolved, pooled, other] =
+        [images, weights, result.clone(), result.clone(), result].map(|tensor| graph.add_tensor(tensor));
+    let padding = Padding::Same;
+    let conv = Conv2dOptions { padding, stride_w: 1, stride_h: 1, ..Default::default() };
+    let pool = Pool2dOptions { stride_w: 2, stride_h: 2, filter_w: 2, filter_h: 2, ..Default::default() };
+    graph.operators = [
+        Operator::new(Op::Conv2d(conv.clone()), [images, weights], [convolved]),
+        Operator::new(Op::MaxPool2d(pool), [convolved], [pooled]),
+        Operator::new(Op::Conv2d(conv), [images, weights], [other]),
+    ]
+    .into();
+    (graph.inputs, graph.outputs) = ([images].into(), [pooled, other].into());
+    let model = Model::new(graph);
+    let results = |threads| {
+        let options = InterpreterOptions { threads, ..Default::default() };
+        let mut interpreter = Interpreter::with_options(&model, &options).unwrap();
+        interpreter.set_input(0, &input).unwrap();
+        interpreter.invoke().unwrap();
+        [0, 1].map(|output| interpreter.output::<i8>(output).unwrap().to_vec())
+    };
+    let expected = results(1);
+    for threads in [0, 2, 3, 7, 100] {
+        assert_eq!(results(threads), expected, "{threads} threads");
+    }
+}
+
 /// Elements that are extreme as often as not.
 fn extremes() -> impl Strategy<Value = i16> {
     prop_oneof![any::<i16>(), any::<i16>(), Just(i16::MIN), Just(i16::MAX)]
