@@ -146,25 +146,25 @@ impl Sweep {
     /// Every window gives a pixel.
     #[inline(always)]
     fn each<T: Copy, V: Vectors, K: Tiles<T>>(&self, tile: &Tile<'_, V, K>, outputs: &mut [T]) {
-        let (mut next, mut next_pixel) = (self.begins.walk(self.windows.1), self.pixels.walk(self.windows.1));
         let mut batch = [K::lowest(tile.vectors); BATCH];
-        let mut left = self.windows.0 * self.windows.1;
-        while left > 0 {
-            let batch = &mut batch[..left.min(BATCH)];
-            left -= batch.len();
+        let count = self.windows.0 * self.windows.1;
+        for first in (0..count).step_by(BATCH) {
+            let batch = &mut batch[..(count - first).min(BATCH)];
+            let [begins, pixels] = [self.begins, self.pixels].map(|grid| grid.places(first, self.windows.1));
             let (tiles, rest) = batch.as_chunks_mut::<ROWS>();
-            for sums in tiles {
-                put(tile.sums([next(), next(), next(), next()]), sums);
+            let begins = begins.as_chunks::<ROWS>().0;
+            for (sums, &begins) in tiles.iter_mut().zip(begins) {
+                *sums = tile.sums(begins);
             }
-            match rest.len() {
-                3 => put(tile.sums([next(), next(), next()]), rest),
-                2 => put(tile.sums([next(), next()]), rest),
-                1 => put(tile.sums([next()]), rest),
+            match (rest, begins.get(tiles.len())) {
+                (rest @ [_, _, _], Some(&[a, b, c, _])) => rest.copy_from_slice(&tile.sums([a, b, c])),
+                (rest @ [_, _], Some(&[a, b, ..])) => rest.copy_from_slice(&tile.sums([a, b])),
+                ([last], Some(&[begin, ..])) => [*last] = tile.sums([begin]),
                 _ => {}
             }
             tile.finish(batch);
-            for &lanes in &*batch {
-                tile.write(lanes, &mut outputs[next_pixel()..][..self.channels]);
+            for (&lanes, &pixel) in batch.iter().zip(&pixels) {
+                tile.write(lanes, &mut outputs[pixel..][..self.channels]);
             }
         }
     }
@@ -231,19 +231,20 @@ impl Sweep {
 }
 
 impl Grid {
-    /// The places row by row, each of the given number.
-    #[inline(always)]
-    fn walk(self, columns: usize) -> impl FnMut() -> usize {
-        let Self { first, steps } = self;
-        let (mut row, mut column) = (0, 0);
-        move || {
-            let place = first + row * steps.0 + column * steps.1;
+    /// The places from the given one on, row by row, of which each has as many as there are columns.
+    ///
+    /// Not inlined: beside a tile the compiler would count rows and columns in registers that sums need.
+    #[inline(never)]
+    fn places(self, first: usize, columns: usize) -> [usize; BATCH] {
+        let (mut row, mut column) = (first / columns, first % columns);
+        core::array::from_fn(|_| {
+            let place = self.first + row * self.steps.0 + column * self.steps.1;
             column += 1;
             if column == columns {
                 (row, column) = (row + 1, 0);
             }
             place
-        }
+        })
     }
 }
 
@@ -286,14 +287,6 @@ impl<V: Vectors, K: Panels> Tile<'_, V, K> {
         K: Tiles<T>,
     {
         copy_first(&K::array(self.vectors, outputs), &mut pixel[self.channels.clone()]);
-    }
-}
-
-/// Puts values to their places one by one: as a whole they would be formed there, in memory instead of in registers.
-#[inline(always)]
-fn put<L: Copy, const N: usize>(values: [L; N], places: &mut [L]) {
-    for (place, value) in places.iter_mut().zip(values) {
-        *place = value;
     }
 }
 

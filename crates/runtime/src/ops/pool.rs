@@ -116,8 +116,8 @@ impl Geometry {
                     }
                     let window = Window { start, rows: rows.len(), columns: columns.len() };
                     // Sizes that the compiler knows: each block is a few vectors.
-                    let done = self.blocks::<T, F, 32>(fold, input, window, pixel, 0);
-                    let done = self.blocks::<T, F, 8>(fold, input, window, pixel, done);
+                    let done = self.blocks::<T, F, 16>(fold, input, window, pixel, 0);
+                    let done = self.blocks::<T, F, 4>(fold, input, window, pixel, done);
                     self.blocks::<T, F, 1>(fold, input, window, pixel, done);
                 }
             }
