@@ -145,13 +145,17 @@ pub(crate) fn rule_of(
                 float_constant(graph, operand, required(operator, operand)?)?;
             }
         }
-        // TensorFlow's sums have the scale of what they add, and are cut off.
-        Rule::SameScale if matches!(operator.op, Op::Sum(_)) && quantizer.compat == Compat::Best => {
+        Rule::SameScale if matches!(operator.op, Op::Sum(_)) && !is_sum_cut_off(quantizer) => {
             return Ok(OWN);
         }
         Rule::SameScale | Rule::Passthrough => {}
     }
     Ok(rule)
+}
+
+/// TensorFlow's 16-bit sums have the scale of what they add, and are cut off.
+fn is_sum_cut_off(quantizer: &Quantizer) -> bool {
+    quantizer.compat == Compat::TensorFlow && quantizer.scheme == Scheme::Int16x8
 }
 
 /// The position of an operand that is a constant of 8 bits whatever the activations: the slope of PRELU.
