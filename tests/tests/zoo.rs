@@ -209,7 +209,8 @@ fn ranges_are_within_4_ulps_of_tensorflows() {
                 ranges.iter().any(|range| (bound(range) - theirs).abs() <= step)
             };
             // TensorFlow's calibration starts from 1.2e-38 as the maximum.
-            let max_is_close = is_close(theirs.max, |range| range.max) || (range.max <= 0.0 && theirs.max < 1e-37);
+            let max_is_close =
+                is_close(theirs.max, |range| range.max) || (range.max <= 0.0 && theirs.max < 1e-37);
             if !is_close(theirs.min, |range| range.min) || !max_is_close {
                 wrong.push(format!("{} '{}': {range:?}, {theirs:?}", specimen.name, tensor.name));
             }

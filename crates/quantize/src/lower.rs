@@ -60,7 +60,9 @@ fn is_lacking(quantizer: &Quantizer, graph: &Graph<'_>, operator: &Operator) -> 
         Scheme::DynamicRange | Scheme::Float16 => true,
     };
     let fault = rule_of(graph, operator, quantizer).err();
-    !is_left_float && matches!(fault, Some(OperatorFault::NoRule | OperatorFault::NoKernel(_)))
+    let is_kind =
+        matches!(fault, Some(OperatorFault::NoRule | OperatorFault::NoKernel(_) | OperatorFault::Divisor));
+    is_kind && !is_left_float
 }
 
 /// LiteRT's CONV_2D asks for a bias, and its DEPTHWISE_CONV_2D crashes without one in most types.

@@ -31,7 +31,9 @@ impl<'g, 'a> Digest<'g, 'a> {
         let line = format!("{reader} < {}", self.tensor(id));
         self.lines.push(line);
         let mut operators = self.graph.operators.iter().enumerate();
-        let Some((index, operator)) = operators.find(|(_, operator)| operator.outputs.contains(&id)) else { return };
+        let Some((index, operator)) = operators.find(|(_, operator)| operator.outputs.contains(&id)) else {
+            return;
+        };
         if self.walked.insert(index) {
             let operands = operator.inputs.iter().flatten();
             operands.for_each(|&operand| self.place(operator.op.name(), operand));
@@ -70,7 +72,12 @@ fn differences(name: &str, facts: &Value, mode: &str, quantizer: Quantizer) -> O
     let lines = ours.len().max(theirs.len());
     let ours = ours.iter().map(String::as_str).chain(std::iter::repeat("nothing"));
     let pairs = ours.zip(theirs.chain(std::iter::repeat("nothing"))).take(lines);
-    Some(pairs.filter(|(ours, theirs)| ours != theirs).map(|(ours, theirs)| format!("{ours}, not {theirs}")).collect())
+    Some(
+        pairs
+            .filter(|(ours, theirs)| ours != theirs)
+            .map(|(ours, theirs)| format!("{ours}, not {theirs}"))
+            .collect(),
+    )
 }
 
 fn check(mode: &str, quantizer: Quantizer, known: &[(&str, &str)]) {
@@ -113,7 +120,10 @@ const INT8: [(&str, &str); 9] = [
     ("elu", "TensorFlow leaves ELU float, of which there is a kernel"),
     ("fourier_features", "TensorFlow leaves CONCATENATION float between float operators"),
     ("logsumexp", "an activation that is always 0 has a scale that LiteRT takes"),
-    ("one_hot_of_arg_max", "ONE_HOT stays float here: TensorFlow gives its operands two scales, of which one is right"),
+    (
+        "one_hot_of_arg_max",
+        "ONE_HOT stays float here: TensorFlow gives its operands two scales, of which one is right",
+    ),
     ("reciprocal", "DIV stays float here: a divisor that rounds to 0 would fail at run time"),
     ("softsign", "DIV stays float here: a divisor that rounds to 0 would fail at run time"),
     ("split", "TensorFlow leaves SPLIT float where a result is unused"),
