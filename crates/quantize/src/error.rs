@@ -224,6 +224,14 @@ pub enum OperatorFault {
     #[error("no integer kernel computes it")]
     NoRule,
 
+    /// A divisor that the model computes may be rounded to zero, by which integer kernels fail.
+    #[error("its divisor may be rounded to zero")]
+    Divisor,
+
+    /// The operator's scales follow from ranges inside of it.
+    #[error("its integers follow from ranges inside of it, which calibration does not see")]
+    InnerState,
+
     /// The kernels that compute this kind of operator take other integers.
     #[error("no kernel computes it on {0}")]
     NoKernel(ElementType),

@@ -34,9 +34,11 @@
 //!
 //! # Operators
 //! Every operator that has an integer kernel becomes integer; values are rescaled by QUANTIZE operators where an operator
-//! wants one scale for all that it moves. In 16x8, NEG, SQUARE, SQUARED_DIFFERENCE and HARD_SWISH are written as products
-//! and sums first. What is left stays float between DEQUANTIZE and QUANTIZE operators:
-//! [`Report::float_operators`] says which and why, and [`Quantizer::integer_only`] makes that an error.
+//! wants one scale for all that it moves. What the kernels of the scheme lack on the [target](Quantizer::target) is written with
+//! others first: NEG, SQUARE, SQUARED_DIFFERENCE, HARD_SWISH, RELU_N1_TO_1 and DIV by a constant as sums and products;
+//! DEPTH_TO_SPACE, SPACE_TO_DEPTH and TILE as RESHAPE, TRANSPOSE and CONCATENATION. What is left stays float between DEQUANTIZE
+//! and QUANTIZE operators: [`Report::float_operators`] says which and why, and [`Quantizer::integer_only`] makes that an
+//! error. A file that the target is known to refuse is [never returned](Error::Target).
 //!
 //! # Numbers
 //! With the same ranges every scale, zero point and integer of [`Compat::TensorFlow`] is TensorFlow 2.21's, bit for bit.
@@ -45,8 +47,16 @@
 //!   next layer's scales infinite in 16x8, and which LiteRT refuses in int8; here it gets the range from -1 to 1.
 //! - 16x8, a bias that several layers share: TensorFlow writes it once, with the scale of the first layer; here each
 //!   layer gets its own.
+//! - 16x8: SQUARED_DIFFERENCE and PADV2 with a float value, which LiteRT refuses, are a SUB and a MUL, and a PADV2 with an
+//!   integer value.
+//! - 16x8 with 32-bit biases: those of DEPTHWISE_CONV_2D stay at 64 bits, as LiteRT takes no others.
 //! - int8 recurrent layers (UNIDIRECTIONAL_SEQUENCE_LSTM, SVDF) stay float.
-//! - operators that TensorFlow leaves float although kernels compute them (ELU in int8) become integer.
+//! - int8 DIV stays float, because a divisor may round to 0; and ONE_HOT, whose result has two scales in TensorFlow's file.
+//! - operators that TensorFlow leaves float although kernels compute them (ELU in int8; SPLIT and UNPACK with results that
+//!   nobody uses; CONCATENATION of what float operators compute) become integer.
+//! - operators have the versions that their types and options need; those of TensorFlow's 16x8 are lower.
+//!
+//! The tests `tensorflow_networks` and `tensorflow_zoo` compare some 20 networks and 140 small models, and hold this list.
 //!
 //! A channel of zeros keeps TensorFlow's scale of 0 in 16x8: the runtimes multiply with 0, which is right.
 //!

@@ -54,12 +54,18 @@ fn is_lacking(quantizer: &Quantizer, graph: &Graph<'_>, operator: &Operator) -> 
     if lacks_bias(operator) {
         return true;
     }
-    let is_left_float = quantizer.compat == Compat::TensorFlow && quantizer.scheme == Scheme::Int8;
+    let is_left_float = match quantizer.scheme {
+        Scheme::Int16x8 => false,
+        Scheme::Int8 => quantizer.compat == Compat::TensorFlow,
+        Scheme::DynamicRange | Scheme::Float16 => true,
+    };
     let fault = rule_of(graph, operator, quantizer).err();
-    !is_left_float && matches!(fault, Some(OperatorFault::NoRule | OperatorFault::NoKernel(_)))
+    let is_kind =
+        matches!(fault, Some(OperatorFault::NoRule | OperatorFault::NoKernel(_) | OperatorFault::Divisor));
+    is_kind && !is_left_float
 }
 
-/// LiteRT's CONV_2D asks for a bias, and its DEPTHWISE_CONV_2D of int8 crashes without one.
+/// LiteRT's CONV_2D asks for a bias, and its DEPTHWISE_CONV_2D crashes without one in most types.
 fn lacks_bias(operator: &Operator) -> bool {
     let is_convolution = matches!(operator.op, Op::Conv2d(_) | Op::DepthwiseConv2d(_));
     is_convolution && operator.inputs.get(2).copied().flatten().is_none()

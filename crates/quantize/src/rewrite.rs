@@ -31,11 +31,12 @@ pub(crate) fn quantize<'a>(
     let graph = float_graph(model)?;
     quantizer.check_io_types()?;
     calibration.check_graph(graph)?;
+    let lowered = lower(quantizer, graph, calibration);
     let same = |(graph, report)| (graph, model.signatures.clone(), report);
     let (graph, signatures, report) = match quantizer.scheme {
-        Scheme::Int16x8 | Scheme::Int8 => integers(quantizer, model, graph, calibration)?,
-        Scheme::DynamicRange => same(weights_only::dynamic_range(graph)?),
-        Scheme::Float16 => same(weights_only::float16(graph)?),
+        Scheme::Int16x8 | Scheme::Int8 => integers(quantizer, model, &lowered, calibration)?,
+        Scheme::DynamicRange => same(weights_only::dynamic_range(&lowered.graph)?),
+        Scheme::Float16 => same(weights_only::float16(&lowered.graph)?),
     };
     let graph = without_ranges(graph)?;
     let (description, metadata) = (model.description.clone(), model.metadata.clone());
@@ -70,10 +71,10 @@ fn check_target(quantizer: &Quantizer, model: &Model<'_>) -> Result<(), Error> {
 fn integers<'a>(
     quantizer: &Quantizer,
     model: &Model<'a>,
-    graph: &Graph<'a>,
+    lowered: &Lowered<'_, 'a>,
     calibration: &Calibration,
 ) -> Result<(Graph<'a>, Vec<Signature>, Report), Error> {
-    let Lowered { graph, origins, ranges } = lower(quantizer, graph, calibration);
+    let Lowered { graph, origins, ranges } = lowered;
     let graph = graph.as_ref();
     let rules: Vec<_> = graph.operators.iter().map(|operator| rule_of(graph, operator, quantizer)).collect();
     let arithmetic = arithmetic(quantizer);
@@ -81,8 +82,8 @@ fn integers<'a>(
         graph,
         rules: &rules,
         calibration,
-        more_ranges: &ranges,
-        origins: &origins,
+        more_ranges: ranges,
+        origins,
         arithmetic: arithmetic.as_ref(),
     };
     Rewriter::new(quantizer, source)?.rewrite(&model.signatures)

@@ -1,8 +1,6 @@
 //! The one table that says, for each kind of operator, how it is quantized.
 
-use burnlite_tflite::{
-    Activation, ElementType, Graph, Op, Operator, Place, Tensor, TensorId, WeightsFormat,
-};
+use burnlite_tflite::{Activation, ElementType, Graph, Op, Operator, Place, Tensor, TensorId, WeightsFormat};
 
 use crate::{Compat, OperatorFault, Quantizer, Scheme};
 
@@ -54,7 +52,7 @@ pub(crate) struct WeightedOperands {
     pub(crate) bias: usize,
 }
 
-/// The rule for a kind of operator; `None` where no integer kernel computes it.
+/// The rule for a kind of operator; `None` where it stays float.
 pub(crate) fn rule(op: &Op) -> Option<Rule> {
     let layer = |input, channel_dimension| {
         Rule::Weighted(WeightedOperands { input, weights: 1, channel_dimension, bias: input.max(1) + 1 })
@@ -95,6 +93,15 @@ pub(crate) fn rule(op: &Op) -> Option<Rule> {
 
 const OWN: Rule = Rule::Computed(ResultScale::Own);
 
+/// Why there is no rule for a kind of operator.
+fn missing_rule(op: &Op) -> OperatorFault {
+    match op {
+        Op::Div(_) => OperatorFault::Divisor,
+        Op::Svdf(_) | Op::UnidirectionalSequenceLstm(_) => OperatorFault::InnerState,
+        _ => OperatorFault::NoRule,
+    }
+}
+
 /// The type that an operand or result has when the operator is integer; `None` where there is none.
 fn integer_type(
     graph: &Graph<'_>,
@@ -128,7 +135,7 @@ pub(crate) fn rule_of(
     if reals(graph, operator).next().is_none() && real_results(graph, operator).next().is_none() {
         return Ok(Rule::Passthrough);
     }
-    let rule = rule(&operator.op).ok_or(OperatorFault::NoRule)?;
+    let rule = rule(&operator.op).ok_or_else(|| missing_rule(&operator.op))?;
     let element_type = |place| integer_type(graph, operator, rule, scheme, place);
     if !quantizer.target.computes(&operator.op, element_type) {
         return Err(OperatorFault::NoKernel(scheme.activation_type()));
@@ -145,13 +152,17 @@ pub(crate) fn rule_of(
                 float_constant(graph, operand, required(operator, operand)?)?;
             }
         }
-        // TensorFlow's sums have the scale of what they add, and are cut off.
-        Rule::SameScale if matches!(operator.op, Op::Sum(_)) && quantizer.compat == Compat::Best => {
+        Rule::SameScale if matches!(operator.op, Op::Sum(_)) && !is_sum_cut_off(quantizer) => {
             return Ok(OWN);
         }
         Rule::SameScale | Rule::Passthrough => {}
     }
     Ok(rule)
+}
+
+/// TensorFlow's 16-bit sums have the scale of what they add, and are cut off.
+fn is_sum_cut_off(quantizer: &Quantizer) -> bool {
+    quantizer.compat == Compat::TensorFlow && quantizer.scheme == Scheme::Int16x8
 }
 
 /// The position of an operand that is a constant of 8 bits whatever the activations: the slope of PRELU.

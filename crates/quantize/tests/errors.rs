@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use burnlite_quantize::{Calibration, Error, Quantizer, Scheme};
+use burnlite_quantize::{Calibration, Compat, Error, Quantizer, Scheme, Target};
 use burnlite_tflite::{
     Activation, ElementType, FullyConnectedOptions, Graph, Model, Op, Operator, Quantization, Range, Tensor,
     WeightsFormat,
@@ -104,16 +104,15 @@ fn only_plain_float_models_are_taken() {
 fn operators_without_a_rule_stay_float() {
     let model = changed(|graph| {
         let z = graph.add_tensor(Tensor::new("z", ElementType::Float32, [1, 2]));
-        let softplus = Op::Unsupported { code: 999, name: "SOFTPLUS".into() };
-        graph.operators.push(Operator::new(softplus, graph.outputs.clone(), [z]));
+        graph.operators.push(Operator::new(Op::Floor, graph.outputs.clone(), [z]));
         graph.outputs = vec![z];
     });
     let calibration = Calibration::from_model(&model).unwrap();
     let (quantized, report) = Quantizer::new(Scheme::Int8).quantize(&model, &calibration).unwrap();
-    assert_eq!(report.float_operators[0].to_string(), "operator 1 (SOFTPLUS): no integer kernel computes it");
+    assert_eq!(report.float_operators[0].to_string(), "operator 1 (FLOOR): no integer kernel computes it");
     let graph = quantized.main().unwrap();
     let names: Vec<_> = graph.operators.iter().map(|operator| operator.op.name()).collect();
-    assert_eq!(names, ["QUANTIZE", "FULLY_CONNECTED", "DEQUANTIZE", "SOFTPLUS"]);
+    assert_eq!(names, ["QUANTIZE", "FULLY_CONNECTED", "DEQUANTIZE", "FLOOR"]);
     assert_eq!(graph.tensors[graph.outputs[0].index()].element_type, ElementType::Float32);
 }
 
@@ -141,13 +140,50 @@ fn a_demand_for_integers_names_every_operator_that_stays_float() {
 #[test]
 fn operators_on_integers_alone_need_no_rule() {
     let model = changed(|graph| {
-        let n = graph.add_tensor(Tensor::new("n", ElementType::Int32, [1]));
-        let count = Op::Unsupported { code: 999, name: "COUNT".into() };
-        graph.operators.push(Operator::new(count, [n], [n]));
+        let n = graph.add_tensor(Tensor::new("n", ElementType::Bool, [1]));
+        graph.operators.push(Operator::new(Op::LogicalNot, [n], [n]));
     });
     let calibration = Calibration::from_model(&model).unwrap();
     let (quantized, _) = Quantizer::new(Scheme::Int8).quantize(&model, &calibration).unwrap();
-    assert_eq!(quantized.main().unwrap().operators[2].op.name(), "COUNT");
+    assert_eq!(quantized.main().unwrap().operators[2].op.name(), "LOGICAL_NOT");
+}
+
+#[test]
+fn what_the_target_lacks_is_rewritten_stays_float_or_is_an_error() {
+    let followed_by = |op: Op| {
+        let model = changed(|graph| {
+            let z = graph.add_tensor(Tensor { name: "z".into(), ..graph.tensors[Y].clone() });
+            graph.operators.push(Operator::new(op, graph.outputs.clone(), [z]));
+            graph.outputs = vec![z];
+        });
+        let calibration = Calibration::from_model(&model).unwrap();
+        let quantizer = Quantizer::new(Scheme::Int8).compat(Compat::Best);
+        [Target::TfLite, Target::TfLiteMicro].map(|target| {
+            let (quantized, _) =
+                quantizer.target(target).quantize(&model, &calibration).map_err(|it| it.to_string())?;
+            let operators = &quantized.main().unwrap().operators;
+            Ok::<_, String>(
+                operators[2..].iter().map(|it| it.op.name().to_owned()).collect::<Vec<_>>().join(" "),
+            )
+        })
+    };
+    let ok = |names: &str| Ok(names.to_owned());
+    assert_eq!(followed_by(Op::Neg), [ok("MUL DEQUANTIZE"), ok("MUL DEQUANTIZE")]);
+    assert_eq!(followed_by(Op::Exp), [ok("EXP DEQUANTIZE"), ok("DEQUANTIZE EXP")]);
+    let refusal = "tflite-micro would refuse the model: operator 3 (GELU): it does not have the operator";
+    assert_eq!(followed_by(Op::Gelu(Default::default())), [ok("GELU DEQUANTIZE"), Err(refusal.into())]);
+}
+
+#[test]
+fn an_ethos_u_gets_one_scale_for_dense_weights() {
+    let model = dense();
+    let calibration = Calibration::from_model(&model).unwrap();
+    for scheme in [Scheme::Int16x8, Scheme::Int8] {
+        let quantizer = Quantizer::new(scheme).target(Target::EthosU);
+        let (quantized, _) = quantizer.quantize(&model, &calibration).unwrap();
+        let weights = &quantized.main().unwrap().tensors[WEIGHTS];
+        assert_eq!(weights.quantization.as_ref().unwrap().scale.len(), 1);
+    }
 }
 
 #[test]

@@ -100,7 +100,8 @@ impl Target {
         };
         let version = operator.written_version(graph);
         if self == Self::TfLite && version > known.version {
-            let reason = alloc::format!("version {version} is above {}, the greatest it knows", known.version);
+            let reason =
+                alloc::format!("version {version} is above {}, the greatest it knows", known.version);
             return Err(Refusal::certain(reason));
         }
         known.types(self).check(|place| place.element_type(graph, operator))?;

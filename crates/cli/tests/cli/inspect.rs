@@ -90,6 +90,12 @@ fn other_runtimes_take_what_they_have_the_operators_for() {
         ),
         ("networks/residual_hybrid.tflite", "tflite-micro", 3, "it does not take float32 with int8"),
         ("networks/stream_float32.tflite", "tflite-micro", 0, "can run"),
+        (
+            "networks/residual_int16x8.tflite",
+            "ethos-u",
+            3,
+            "the Ethos-U takes one scale for all dense weights",
+        ),
         ("operators/transpose_int8_rank6.tflite", "tflite-micro", 3, "it takes five dimensions at most"),
         ("operators/depthwise_conv_2d_int8_no_bias.tflite", "tflite", 3, "it crashes without a bias"),
     ] {
@@ -113,7 +119,7 @@ fn wrong_uses_say_what_is_wrong() {
         (
             "inspect networks/tutorial_int8.tflite --check tensorrt",
             2,
-            "[possible values: tflite, tflite-micro]",
+            "[possible values: tflite, tflite-micro, ethos-u]",
         ),
         ("inspect networks/tutorial_int8.tflite --signature train", 1, "the model has 'serving_default'"),
         ("inspect networks/tutorial_int8.tflite --max-memory 0", 2, "0 is not in 1..=1048576"),

@@ -1,6 +1,6 @@
 //! 16x8 with less error than TensorFlow's.
 
-use super::tensorflow_int16x8::TensorFlowInt16x8;
+use super::tensorflow_int16x8::{TensorFlowInt16x8, rounded};
 use super::{
     ActivationValues, Arithmetic, BiasValues, Channels, Parameters, WEIGHT_LIMIT, Weights, finite_or_zero,
 };
@@ -32,7 +32,7 @@ impl Arithmetic for BestInt16x8 {
     }
 
     fn integers(&self, values: &[f32], parameters: Parameters) -> ActivationValues {
-        TensorFlowInt16x8.integers(values, parameters)
+        ActivationValues::Int16(rounded(values, parameters.scale))
     }
 
     fn weights(&self, weights: &Channels<'_>, bias: Option<&[f32]>, input_scale: f32) -> Weights {

@@ -28,13 +28,16 @@ impl Arithmetic for TensorFlowInt16x8 {
         self.activation(if is_blank { BLANK_RANGE } else { range })
     }
 
-    /// The product with the scale's reciprocal is taken in float32.
+    /// Constants are rounded to the scale of their own values first, and from there to a scale that an operator wants.
     fn integers(&self, values: &[f32], parameters: Parameters) -> ActivationValues {
-        let factor = reciprocal(parameters.scale);
-        // Exact: an integer within the limits.
-        let quantize =
-            |value: &f32| (value * factor).round().clamp(-ACTIVATION_LIMIT, ACTIVATION_LIMIT) as i16;
-        ActivationValues::Int16(values.iter().map(quantize).collect())
+        let largest = values.iter().fold(0f32, |largest, value| largest.max(value.abs()));
+        let own = self.constant(Bounds { min: 0.0, max: largest });
+        if own == parameters {
+            return ActivationValues::Int16(rounded(values, own.scale));
+        }
+        let rounded_values: Vec<f32> =
+            rounded(values, own.scale).into_iter().map(|value| f32::from(value) * own.scale).collect();
+        ActivationValues::Int16(rounded(&rounded_values, parameters.scale))
     }
 
     /// Weights: `half / 127`, where `half` is the channel's largest absolute value, widened for a large bias; they are
@@ -58,6 +61,14 @@ impl Arithmetic for TensorFlowInt16x8 {
 }
 
 const ACTIVATION_LIMIT: f32 = 32767.0;
+
+/// The integers of a constant operand: the product with the scale's reciprocal is taken in float32.
+pub(super) fn rounded(values: &[f32], scale: f32) -> Vec<i16> {
+    let factor = reciprocal(scale);
+    // Exact: an integer within the limits.
+    let quantize = |value: &f32| (value * factor).round().clamp(-ACTIVATION_LIMIT, ACTIVATION_LIMIT) as i16;
+    values.iter().map(quantize).collect()
+}
 
 /// A bias shall not need more than half of an int32, whatever the type in which it is written.
 const BIAS_LIMIT: f64 = 2_147_483_647.0;

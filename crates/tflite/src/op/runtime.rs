@@ -11,8 +11,10 @@ impl Model<'_> {
     ///
     /// Releases are listed up to 2.13; of an operator version that came later, the latest that is listed counts.
     pub fn min_runtime_version(&self) -> Option<String> {
-        let operators =
-            self.graphs.iter().flat_map(|graph| graph.operators.iter().map(move |operator| (graph, operator)));
+        let operators = self
+            .graphs
+            .iter()
+            .flat_map(|graph| graph.operators.iter().map(move |operator| (graph, operator)));
         let releases = operators
             .filter_map(|(graph, operator)| release(operator.op.name(), operator.written_version(graph)));
         releases.max_by_key(|release| numbers(release)).map(ToString::to_string)

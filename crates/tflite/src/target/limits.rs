@@ -87,7 +87,8 @@ fn ethos_u(operands: &Operands<'_>) -> Option<&'static str> {
         _ => return None,
     };
     let is_dense = matches!(operands.operator.op, Op::FullyConnected(_));
-    let has_channels = |tensor: &Tensor<'_>| tensor.quantization.as_ref().is_some_and(|it| it.is_per_channel());
+    let has_channels =
+        |tensor: &Tensor<'_>| tensor.quantization.as_ref().is_some_and(|it| it.is_per_channel());
     limit_if([
         (is_dense && weights.is_some_and(has_channels), "the Ethos-U takes one scale for all dense weights"),
         (bias.is_some_and(is_beyond_40_bits), "the Ethos-U takes biases of 40 bits"),

@@ -61,10 +61,7 @@ impl Types {
     }
 
     /// Whether the operator runs where its operands and results have the given types; otherwise what is known, and why.
-    pub(super) fn check(
-        &self,
-        element_type: impl Fn(Place) -> Option<ElementType>,
-    ) -> Result<(), Refusal> {
+    pub(super) fn check(&self, element_type: impl Fn(Place) -> Option<ElementType>) -> Result<(), Refusal> {
         let alternatives = match &self.support {
             Support::Absent => return Err(Refusal::certain("it does not have the operator")),
             Support::Any => return Ok(()),
