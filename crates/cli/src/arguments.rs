@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 
+use burnlite_quantize::{Compat, IoType, Scheme};
 use burnlite_runtime::{InterpreterOptions, KERNELS, Kernels, Numerics};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::check::Runtime;
+use crate::shard::Shard;
 
 /// What every command's help ends with.
 const EXIT_CODES: &str = "\
@@ -17,7 +19,7 @@ Exit codes:
   2  the command line makes no sense
   3  `inspect --check`: that runtime cannot run the model, or it is not known whether it can";
 
-/// Inspects, runs, compares and times .tflite models, without TensorFlow.
+/// Inspects, runs, compares, times and quantizes .tflite models, without TensorFlow.
 #[derive(Debug, Parser)]
 #[command(name = "burnlite", version, after_help = format!("\
 Examples:
@@ -25,6 +27,7 @@ Examples:
   burnlite run model.tflite --input image.npy --output-dir out
   burnlite compare float.tflite int8.tflite --input test.npz --samples
   burnlite bench model.tflite --profile
+  burnlite quantize float.tflite --scheme 16x8 --calibration samples.npz -o 16x8.tflite
 
 {EXIT_CODES}"))]
 pub struct Arguments {
@@ -44,6 +47,12 @@ pub enum Command {
     Compare(CompareArguments),
     /// Measures how long a model takes.
     Bench(BenchArguments),
+    /// Quantizes a float model: to 16x8, int8, int8 weights or float16 weights.
+    Quantize(QuantizeArguments),
+    /// Runs a float model on samples and saves what `quantize` needs to know of its activations.
+    Calibrate(CalibrateArguments),
+    /// Shows, layer by layer, what quantization cost.
+    Debug(DebugArguments),
     /// Prints the completions for a shell.
     #[command(after_help = "\
 Example:
@@ -172,6 +181,130 @@ pub struct BenchArguments {
     pub plan: PlanArguments,
 }
 
+/// The arguments of `burnlite quantize`.
+#[derive(Debug, Args)]
+#[command(after_help = format!("\
+Arrays of samples are given as to `burnlite run --samples`: the first axis counts the samples, and a sample has the
+input's shape, or that shape without its batch of 1. Without --calibration and --statistics, the ranges are those that a
+calibration by TensorFlow left in the file.
+
+Examples:
+  burnlite quantize float.tflite --scheme 16x8 --calibration samples.npz -o 16x8.tflite
+  burnlite quantize float.tflite --scheme int8 --calibration samples.npy -o int8.tflite --input-type int8 --require integer-only
+  burnlite quantize float.tflite --scheme 16x8 --statistics a.json b.json -o 16x8.tflite --samples test.npz --report report.json
+  burnlite quantize float.tflite --scheme float16 -o float16.tflite
+
+{EXIT_CODES}"))]
+pub struct QuantizeArguments {
+    /// The float .tflite file.
+    pub model: PathBuf,
+    /// What takes the place of floats.
+    #[arg(long, value_enum)]
+    pub(crate) scheme: SchemeArgument,
+    /// The .tflite file to be written.
+    #[arg(long, short, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Samples over which the ranges of activations are found.
+    #[arg(long, value_name = "[NAME=]FILE")]
+    pub calibration: Vec<String>,
+    /// What `burnlite calibrate` found, all of it together, and with that of --calibration.
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub statistics: Vec<PathBuf>,
+    /// The type in which inputs are taken.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) input_type: IoArgument,
+    /// The type in which outputs are given.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) output_type: IoArgument,
+    /// Whose numbers scales, weights and biases have.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) compat: CompatArgument,
+    /// How far beyond the ranges that were seen 16-bit activations reach, with --compat best.
+    #[arg(long, value_name = "FACTOR", value_parser = headroom)]
+    pub headroom: Option<f32>,
+    /// Whether biases make up for the rounding of the weights; they do with --compat best, where samples were seen.
+    #[arg(long, value_name = "BOOL")]
+    pub bias_correction: Option<bool>,
+    /// One scale for all weights of a dense layer, not one for each output.
+    #[arg(long)]
+    pub per_tensor_dense: bool,
+    /// Biases of 16x8 in 32 bits, not 64.
+    #[arg(long)]
+    pub int32_bias: bool,
+    /// Fails, with a list, where operators would stay float.
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub(crate) require: Option<Requirement>,
+    /// Fresh samples on which both models run, for a table of what quantization cost.
+    #[arg(long, value_name = "[NAME=]FILE")]
+    pub samples: Vec<String>,
+    /// Writes what was done, and what it cost, as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    #[expect(missing_docs, reason = "documentation here would become the command's")]
+    #[command(flatten)]
+    pub float: FloatArguments,
+}
+
+/// The arguments of `burnlite calibrate`.
+#[derive(Debug, Args)]
+#[command(after_help = format!("\
+Shards are parts of the samples, for as many machines: together they make exactly the statistics of one pass.
+
+Examples:
+  burnlite calibrate float.tflite --samples samples.npz -o statistics.json
+  burnlite calibrate float.tflite --samples samples.npz --shard 3/8 -o 3.json
+  burnlite calibrate float.tflite --samples more.npz --statistics statistics.json -o statistics.json
+
+{EXIT_CODES}"))]
+pub struct CalibrateArguments {
+    /// The float .tflite file.
+    pub model: PathBuf,
+    /// Samples over which the ranges of activations are found.
+    #[arg(long, value_name = "[NAME=]FILE", required = true)]
+    pub samples: Vec<String>,
+    /// The file to be written.
+    #[arg(long, short, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Which part of the samples, from 1/N to N/N.
+    #[arg(long, value_name = "I/N", default_value_t)]
+    pub(crate) shard: Shard,
+    /// What was found before, to go on with.
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub statistics: Vec<PathBuf>,
+    #[expect(missing_docs, reason = "documentation here would become the command's")]
+    #[command(flatten)]
+    pub float: FloatArguments,
+}
+
+/// The arguments of `burnlite debug`.
+#[derive(Debug, Args)]
+#[command(after_help = format!("\
+A layer is a tensor of the float model whose name the quantized model has, too. SNR is the power of the float values over
+that of the difference, in dB. Saturated are values at the end of the integers' range whose float values lie beyond it.
+Bits used are those of the integers from the smallest to the largest that was reached. Weights dB is the SNR of the layer's
+weights.
+
+Examples:
+  burnlite debug float.tflite int8.tflite --samples test.npz
+  burnlite debug float.tflite int8.tflite --samples test.npz --json layers.json
+
+{EXIT_CODES}"))]
+pub struct DebugArguments {
+    /// The float .tflite file.
+    pub model: PathBuf,
+    /// The .tflite file that was made of it.
+    pub quantized: PathBuf,
+    /// Samples on which both models run, as for `burnlite run --samples`.
+    #[arg(long, value_name = "[NAME=]FILE", required = true)]
+    pub samples: Vec<String>,
+    /// Writes the table as JSON, too.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    #[expect(missing_docs, reason = "documentation here would become the command's")]
+    #[command(flatten)]
+    pub float: FloatArguments,
+}
+
 /// What goes into a model, and how.
 #[derive(Debug, Args)]
 pub struct FeedArguments {
@@ -196,6 +329,14 @@ pub struct PlanArguments {
     /// Which kernels run; all of them give the same integers.
     #[arg(long, default_value_t = Kernels::Auto, value_parser = kernels())]
     pub kernels: Kernels,
+    #[expect(missing_docs, reason = "documentation here would become the command's")]
+    #[command(flatten)]
+    pub model: ModelArguments,
+}
+
+/// What of a model is run, and what it may ask for.
+#[derive(Debug, Args)]
+pub struct ModelArguments {
     /// The signature whose graph is run and whose names inputs have; otherwise it is the first graph.
     #[arg(long, value_name = "S")]
     pub signature: Option<String>,
@@ -204,15 +345,36 @@ pub struct PlanArguments {
     pub max_memory: u32,
 }
 
-impl PlanArguments {
-    pub(crate) fn options(&self) -> InterpreterOptions {
+impl ModelArguments {
+    fn options(&self) -> InterpreterOptions {
         InterpreterOptions {
-            numerics: self.numerics.into(),
-            kernels: self.kernels,
             signature: self.signature.clone(),
             max_arena_bytes: usize::try_from(u64::from(self.max_memory) << 20).unwrap_or(usize::MAX),
             ..InterpreterOptions::default()
         }
+    }
+}
+
+impl PlanArguments {
+    pub(crate) fn options(&self) -> InterpreterOptions {
+        InterpreterOptions { numerics: self.numerics.into(), kernels: self.kernels, ..self.model.options() }
+    }
+}
+
+/// How a float model is run whose integers are to be found.
+#[derive(Debug, Args)]
+pub struct FloatArguments {
+    /// Which kernels run the float model; `generic` ones run alike everywhere, so that every machine writes the same file.
+    #[arg(long, default_value_t = Kernels::Named("generic"), value_parser = kernels())]
+    pub kernels: Kernels,
+    #[expect(missing_docs, reason = "documentation here would become the command's")]
+    #[command(flatten)]
+    pub model: ModelArguments,
+}
+
+impl FloatArguments {
+    pub(crate) fn options(&self) -> InterpreterOptions {
+        InterpreterOptions { kernels: self.kernels, ..self.model.options() }
     }
 }
 
@@ -234,6 +396,85 @@ impl From<NumericsArgument> for Numerics {
     }
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SchemeArgument {
+    /// 16-bit activations, 8-bit weights.
+    #[value(name = "16x8")]
+    Int16x8,
+    /// 8-bit activations and weights.
+    Int8,
+    /// Float activations, 8-bit weights.
+    DynamicRange,
+    /// Float activations, 16-bit float weights.
+    Float16,
+}
+
+impl From<SchemeArgument> for Scheme {
+    fn from(argument: SchemeArgument) -> Self {
+        match argument {
+            SchemeArgument::Int16x8 => Self::Int16x8,
+            SchemeArgument::Int8 => Self::Int8,
+            SchemeArgument::DynamicRange => Self::DynamicRange,
+            SchemeArgument::Float16 => Self::Float16,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum CompatArgument {
+    /// Those with the least error.
+    #[default]
+    Best,
+    /// TensorFlow 2.21's, bit for bit.
+    Tensorflow,
+}
+
+impl From<CompatArgument> for Compat {
+    fn from(argument: CompatArgument) -> Self {
+        match argument {
+            CompatArgument::Best => Self::Best,
+            CompatArgument::Tensorflow => Self::TensorFlow,
+        }
+    }
+}
+
+/// A type of inputs and outputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum IoArgument {
+    #[default]
+    Float32,
+    Int16,
+    Int8,
+    Uint8,
+}
+
+impl IoArgument {
+    /// `None` where the scheme has no such inputs and outputs.
+    pub(crate) fn of(self, scheme: Scheme) -> Option<IoType> {
+        match (self, scheme) {
+            (Self::Float32, _) => Some(IoType::Float32),
+            (Self::Int16, Scheme::Int16x8) | (Self::Int8, Scheme::Int8) => Some(IoType::Integer),
+            (Self::Uint8, Scheme::Int8) => Some(IoType::UInt8),
+            _ => None,
+        }
+    }
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Float32 => "float32",
+            Self::Int16 => "int16",
+            Self::Int8 => "int8",
+            Self::Uint8 => "uint8",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Requirement {
+    /// Every operator on real numbers computes on integers.
+    IntegerOnly,
+}
+
 /// `auto`, `reference`, and every name in [`KERNELS`] that this machine can run.
 fn kernels() -> impl TypedValueParser<Value = Kernels> {
     let of_everywhere = [
@@ -250,6 +491,13 @@ fn kernels() -> impl TypedValueParser<Value = Kernels> {
             None => Ok(Kernels::Auto),
         }
     })
+}
+
+fn headroom(text: &str) -> Result<f32, String> {
+    match text.parse() {
+        Ok(factor) if (1.0..=256.0).contains(&factor) => Ok(factor),
+        _ => Err("must be a factor from 1 to 256".into()),
+    }
 }
 
 fn seconds(text: &str) -> Result<f64, String> {

@@ -32,6 +32,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! [`compare`] then runs both on further samples, and tells layer by layer what the integers cost.
+//!
 //! # Operators
 //! Every operator that has an integer kernel becomes integer; values are rescaled by QUANTIZE operators where an operator
 //! wants one scale for all that it moves. In 16x8, NEG, SQUARE, SQUARED_DIFFERENCE and HARD_SWISH are written as products
@@ -57,6 +59,7 @@
 #![forbid(unsafe_code)]
 
 mod calibrate;
+mod comparison;
 mod error;
 mod lower;
 mod parameters;
@@ -68,6 +71,7 @@ mod scheme;
 
 pub use burnlite_tflite::{Obstacle, Target};
 pub use calibrate::{Bounds, Calibration, Sample};
+pub use comparison::{Comparison, Difference, LayerComparison, Measures, compare};
 pub use error::{Error, OperatorFault, SampleFault};
 pub use report::{FloatOperator, FloatReason, KeptFloat, QuantizedTensor, Remark, Report, Role};
 pub use scheme::{Compat, IoType, Quantizer, Scheme};
