@@ -124,14 +124,14 @@ fn the_report_says_what_was_done_and_what_it_cost() {
     let folder = Folder::new();
     let [output, report] = ["int8.tflite", "report.json"].map(|name| folder.path(name));
     let said = succeed(words(&format!(
-        "quantize {FLOAT} --scheme int8 --calibration {SAMPLES} -o {output} --samples {FRESH} --report {report}"
+        "quantize {FLOAT} --scheme int8 --calibration {SAMPLES} -o {output} --samples {SAMPLES} --report {report}"
     )));
     let report: serde_json::Value = serde_json::from_slice(&folder.read("report.json")).expect("JSON");
     let after = folder.read("int8.tflite").len();
     assert_eq!(report["bytes_after"], after);
     assert_eq!(report["report"]["scheme"], "int8");
     assert_eq!(report["report"]["tensors"][0]["role"], "activation");
-    assert_eq!(report["comparison"]["samples"], 15);
+    assert_eq!(report["comparison"]["samples"], 100);
     let layers = report["comparison"]["layers"].as_array().expect("a list");
     let last = layers.last().expect("a layer");
     assert_eq!((&last["is_output"], &last["element_type"]), (&true.into(), &"int8".into()));
@@ -233,7 +233,7 @@ fn wrong_uses_say_what_is_wrong_and_write_nothing() {
         (
             format!("debug networks/tutorial_int8.tflite {FLOAT} --samples {FRESH}"),
             1,
-            "tutorial_int8.tflite': tensor 'serving_default_image:0_int8' (int8) is quantized already",
+            "tutorial_int8.tflite': tensor 'tutorial_1/dense_1/BiasAdd' (int32) is quantized already",
         ),
         (
             format!("debug {FLOAT} networks/separable_int8.tflite --samples {FRESH}"),
