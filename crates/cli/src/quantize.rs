@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use burnlite_quantize::{Calibration, Comparison, Compat, IoType, Quantizer, Report, Scheme};
-use burnlite_tflite::Model;
+use burnlite_tflite::{ElementType, Model};
 use serde::Serialize;
 
 use crate::arguments::{IoArgument, QuantizeArguments, Requirement};
@@ -93,8 +93,7 @@ fn quantizer(
     calibration: &Calibration,
 ) -> Result<Quantizer, Error> {
     let compat = arguments.compat.into();
-    let has_means =
-        calibration.samples() > 0 && scheme.activation_type() != burnlite_tflite::ElementType::Float32;
+    let has_means = calibration.samples() > 0 && scheme.activation_type() != ElementType::Float32;
     let quantizer = Quantizer::new(scheme)
         .compat(compat)
         .input_type(input_type?)
@@ -102,6 +101,7 @@ fn quantizer(
         .bias_correction(arguments.bias_correction.unwrap_or(compat == Compat::Best && has_means))
         .per_channel_dense(!arguments.per_tensor_dense)
         .int32_bias(arguments.int32_bias)
+        .target(arguments.target.target())
         .integer_only(arguments.require == Some(Requirement::IntegerOnly));
     Ok(arguments.headroom.map_or(quantizer, |headroom| quantizer.headroom(headroom)))
 }

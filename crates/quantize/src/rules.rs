@@ -1,8 +1,6 @@
 //! The one table that says, for each kind of operator, how it is quantized.
 
-use burnlite_tflite::{
-    Activation, ElementType, Graph, Op, Operator, Place, Tensor, TensorId, WeightsFormat,
-};
+use burnlite_tflite::{Activation, ElementType, Graph, Op, Operator, Place, Tensor, TensorId, WeightsFormat};
 
 use crate::{Compat, OperatorFault, Quantizer, Scheme};
 

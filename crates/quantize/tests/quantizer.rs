@@ -284,7 +284,8 @@ fn metadata_stays_and_the_runtime_version_follows_the_operators() {
     model.metadata = vec![entry("min_runtime_version"), entry("author")];
     let calibration = calibrate(&model, &samples());
     let (quantized, _) = Quantizer::new(Scheme::Int8).quantize(&model, &calibration).unwrap();
-    let release = Metadata { name: "min_runtime_version".into(), data: Cow::Borrowed(b"1.14.0\0\0\0\0\0\0\0\0\0\0") };
+    let release =
+        Metadata { name: "min_runtime_version".into(), data: Cow::Borrowed(b"1.14.0\0\0\0\0\0\0\0\0\0\0") };
     assert_eq!(quantized.metadata, [entry("author"), release]);
     let (quantized, _) = Quantizer::new(Scheme::Int16x8).quantize(&model, &calibration).unwrap();
     assert!(quantized.metadata[1].data.starts_with(b"2."), "{:?}", quantized.metadata);

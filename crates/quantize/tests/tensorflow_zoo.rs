@@ -31,7 +31,9 @@ impl<'g, 'a> Digest<'g, 'a> {
         let line = format!("{reader} < {}", self.tensor(id));
         self.lines.push(line);
         let mut operators = self.graph.operators.iter().enumerate();
-        let Some((index, operator)) = operators.find(|(_, operator)| operator.outputs.contains(&id)) else { return };
+        let Some((index, operator)) = operators.find(|(_, operator)| operator.outputs.contains(&id)) else {
+            return;
+        };
         if self.walked.insert(index) {
             let operands = operator.inputs.iter().flatten();
             operands.for_each(|&operand| self.place(operator.op.name(), operand));
@@ -70,7 +72,12 @@ fn differences(name: &str, facts: &Value, mode: &str, quantizer: Quantizer) -> O
     let lines = ours.len().max(theirs.len());
     let ours = ours.iter().map(String::as_str).chain(std::iter::repeat("nothing"));
     let pairs = ours.zip(theirs.chain(std::iter::repeat("nothing"))).take(lines);
-    Some(pairs.filter(|(ours, theirs)| ours != theirs).map(|(ours, theirs)| format!("{ours}, not {theirs}")).collect())
+    Some(
+        pairs
+            .filter(|(ours, theirs)| ours != theirs)
+            .map(|(ours, theirs)| format!("{ours}, not {theirs}"))
+            .collect(),
+    )
 }
 
 fn check(mode: &str, quantizer: Quantizer, known: &[(&str, &str)]) {

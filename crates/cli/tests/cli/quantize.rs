@@ -108,7 +108,7 @@ fn schemes_and_types_are_those_that_were_asked_for() {
         ("16x8 --input-type int16 --output-type int16", [Int16, Int16]),
         ("16x8 --output-type int16 --int32-bias --headroom 1.5 --bias-correction false", [Float32, Int16]),
         ("int8 --input-type uint8 --output-type int8 --per-tensor-dense", [UInt8, Int8]),
-        ("int8 --require integer-only", [Float32, Float32]),
+        ("int8 --require integer-only --target ethos-u", [Float32, Float32]),
         ("float16", [Float32, Float32]),
         ("dynamic-range", [Float32, Float32]),
     ] {

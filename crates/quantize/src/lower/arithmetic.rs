@@ -35,10 +35,7 @@ impl Lowered<'_, '_> {
         let largest = calibration.range(result)?.magnitude().sqrt();
         let difference = self.activation(result, Bounds { min: -largest, max: largest });
         let sub = Op::Sub(SubOptions { activation: Activation::None, pot_scale_int16: false });
-        Some(vec![
-            Operator::new(sub, [x, y], [difference]),
-            product(difference, difference, result),
-        ])
+        Some(vec![Operator::new(sub, [x, y], [difference]), product(difference, difference, result)])
     }
 
     /// `x * (1 / y)`, where `y` is constant.
@@ -52,7 +49,8 @@ impl Lowered<'_, '_> {
         let Op::Div(DivOptions { activation }) = operator.op else { return None };
         let divisor = self.tensor(y);
         divisor.data.as_ref()?;
-        let reciprocals: Vec<f32> = divisor.elements_of::<f32>().ok()?.iter().map(|value| 1.0 / value).collect();
+        let reciprocals: Vec<f32> =
+            divisor.elements_of::<f32>().ok()?.iter().map(|value| 1.0 / value).collect();
         let shape = divisor.shape.clone();
         if !reciprocals.iter().all(|value| value.is_finite()) {
             return None;

@@ -50,9 +50,8 @@ impl Lowered<'_, '_> {
         let to_before = self.extents(result, &shape)?;
         let to_result = self.extents(result, &last)?;
         let order = self.constant(result, [4], &[0i32, 2, 1, 3]);
-        let reshape = |from, extents, to| {
-            Operator::new(Op::Reshape(ReshapeOptions::default()), [from, extents], [to])
-        };
+        let reshape =
+            |from, extents, to| Operator::new(Op::Reshape(ReshapeOptions::default()), [from, extents], [to]);
         Some(vec![
             reshape(x, to_before, before),
             Operator::new(Op::Transpose, [before, order], [after]),
@@ -62,7 +61,8 @@ impl Lowered<'_, '_> {
 
     /// A shape whose first extent is free, as RESHAPE reads it.
     fn extents(&mut self, result: TensorId, shape: &[usize]) -> Option<TensorId> {
-        let mut extents: Vec<i32> = shape.iter().map(|&extent| i32::try_from(extent).ok()).collect::<Option<_>>()?;
+        let mut extents: Vec<i32> =
+            shape.iter().map(|&extent| i32::try_from(extent).ok()).collect::<Option<_>>()?;
         *extents.first_mut()? = -1;
         Some(self.constant(result, [extents.len()], &extents))
     }
@@ -76,7 +76,11 @@ impl Lowered<'_, '_> {
         calibration: &Calibration,
     ) -> Option<Vec<Operator>> {
         self.tensor(multiples).data.as_ref()?;
-        let multiples: Vec<usize> = self.tensor(multiples).elements_of::<i32>().ok()?.iter()
+        let multiples: Vec<usize> = self
+            .tensor(multiples)
+            .elements_of::<i32>()
+            .ok()?
+            .iter()
             .map(|&multiple| usize::try_from(multiple).ok().filter(|&multiple| multiple > 0))
             .collect::<Option<_>>()?;
         let (range, mut shape) = (calibration.range(result)?, self.tensor(x).shape.clone());
@@ -86,7 +90,8 @@ impl Lowered<'_, '_> {
             shape[axis] = shape[axis].checked_mul(multiples[axis])?;
             let is_last = axes.last() == Some(&axis);
             let joined = if is_last { result } else { self.reshaped(result, shape.clone(), range) };
-            let options = ConcatenationOptions { axis: i32::try_from(axis).ok()?, activation: Activation::None };
+            let options =
+                ConcatenationOptions { axis: i32::try_from(axis).ok()?, activation: Activation::None };
             let operands = vec![operand; multiples[axis]];
             operators.push(Operator::new(Op::Concatenation(options), operands, [joined]));
             operand = joined;

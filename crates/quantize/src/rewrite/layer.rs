@@ -44,7 +44,8 @@ impl<'s> Rewriter<'s, '_> {
             return Ok(());
         };
         let bias = constants.bias.as_ref().map(|(_, values)| values.as_ref());
-        let is_per_tensor = matches!(operator.op, Op::FullyConnected(_)) && !self.quantizer.has_channels_in_dense();
+        let is_per_tensor =
+            matches!(operator.op, Op::FullyConnected(_)) && !self.quantizer.has_channels_in_dense();
         let mut integers = match is_per_tensor {
             true => self.uniform_weights(&channels, &constants.weight_values, bias, input_scale),
             false => self.source.arithmetic.weights(&channels, bias, input_scale),
