@@ -1,14 +1,18 @@
 //! The command line.
 
-use std::fmt;
+mod quantize;
+mod values;
+
 use std::path::PathBuf;
 
-use burnlite_runtime::{InterpreterOptions, KERNELS, Kernels, Numerics};
-use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use burnlite_runtime::InterpreterOptions;
+use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::check::Runtime;
+pub use quantize::{CalibrateArguments, DebugArguments, FloatArguments, QuantizeArguments};
+pub(crate) use values::{IoArgument, Requirement};
+use values::{KernelsArgument, NumericsArgument, kernels, seconds};
 
 /// What every command's help ends with.
 const EXIT_CODES: &str = "\
@@ -18,7 +22,7 @@ Exit codes:
   2  the command line makes no sense
   3  `inspect --check`: that runtime cannot run the model, or it is not known whether it can";
 
-/// Inspects, runs, compares and times .tflite models, without TensorFlow.
+/// Inspects, runs, compares, times and quantizes .tflite models, without TensorFlow.
 #[derive(Debug, Parser)]
 #[command(name = "burnlite", version, after_help = format!("\
 Examples:
@@ -26,6 +30,7 @@ Examples:
   burnlite run model.tflite --input image.npy --output-dir out
   burnlite compare float.tflite int8.tflite --input test.npz --samples
   burnlite bench model.tflite --profile
+  burnlite quantize float.tflite --scheme 16x8 --calibration samples.npz -o 16x8.tflite
 
 {EXIT_CODES}"))]
 pub struct Arguments {
@@ -45,6 +50,12 @@ pub enum Command {
     Compare(CompareArguments),
     /// Measures how long a model takes.
     Bench(BenchArguments),
+    /// Quantizes a float model: to 16x8, int8, int8 weights or float16 weights.
+    Quantize(QuantizeArguments),
+    /// Runs a float model on samples and saves what `quantize` needs to know of its activations.
+    Calibrate(CalibrateArguments),
+    /// Shows, layer by layer, what quantization cost.
+    Debug(DebugArguments),
     /// Prints the completions for a shell.
     #[command(after_help = "\
 Example:
@@ -203,6 +214,14 @@ pub struct PlanArguments {
     /// Which kernels run; all of them give the same integers.
     #[arg(long, default_value_t, value_parser = kernels())]
     pub(crate) kernels: KernelsArgument,
+    #[expect(missing_docs, reason = "documentation here would become the command's")]
+    #[command(flatten)]
+    pub model: ModelArguments,
+}
+
+/// What of a model is run, and what it may ask for.
+#[derive(Debug, Args)]
+pub struct ModelArguments {
     /// The signature whose graph is run and whose names inputs have; otherwise it is the first graph.
     #[arg(long, value_name = "S")]
     pub signature: Option<String>,
@@ -211,59 +230,12 @@ pub struct PlanArguments {
     pub max_memory: u32,
 }
 
-impl PlanArguments {
-    pub(crate) fn options(&self) -> InterpreterOptions {
+impl ModelArguments {
+    fn options(&self) -> InterpreterOptions {
         InterpreterOptions {
-            numerics: self.numerics.into(),
-            kernels: match self.kernels {
-                KernelsArgument::List => Kernels::Auto,
-                KernelsArgument::Run(kernels) => kernels,
-            },
             signature: self.signature.clone(),
             max_arena_bytes: usize::try_from(u64::from(self.max_memory) << 20).unwrap_or(usize::MAX),
             ..InterpreterOptions::default()
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub(crate) enum NumericsArgument {
-    /// LiteRT's reference kernels.
-    #[default]
-    Litert,
-    /// The reference kernels of tflite-micro.
-    TfliteMicro,
-}
-
-impl From<NumericsArgument> for Numerics {
-    fn from(argument: NumericsArgument) -> Self {
-        match argument {
-            NumericsArgument::Litert => Self::LiteRt,
-            NumericsArgument::TfliteMicro => Self::TfLiteMicro,
-        }
-    }
-}
-
-/// What `--kernels` asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum KernelsArgument {
-    /// To be told which there are.
-    List,
-    /// That they run.
-    Run(Kernels),
-}
-
-impl Default for KernelsArgument {
-    fn default() -> Self {
-        Self::Run(Kernels::Auto)
-    }
-}
-
-impl fmt::Display for KernelsArgument {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::List => formatter.write_str("list"),
-            Self::Run(kernels) => kernels.fmt(formatter),
         }
     }
 }
@@ -276,35 +248,15 @@ impl Command {
             Self::Run(arguments) => &arguments.plan,
             Self::Compare(arguments) => &arguments.plan,
             Self::Bench(arguments) => &arguments.plan,
-            Self::Completions { .. } => return false,
+            Self::Quantize(_) | Self::Calibrate(_) | Self::Debug(_) | Self::Completions { .. } => return false,
         };
         plan.kernels == KernelsArgument::List
     }
 }
 
-/// `auto`, `reference`, every name in [`KERNELS`] that this machine can run, and `list`.
-fn kernels() -> impl TypedValueParser<Value = KernelsArgument> {
-    let of_everywhere = [
-        PossibleValue::new("auto").help("The fastest that this machine can run"),
-        PossibleValue::new("reference").help("The plain loops that define the results"),
-        PossibleValue::new("list").help("None: shows which there are, and ends"),
-    ];
-    let named = KERNELS.iter().map(|kernels| PossibleValue::new(kernels.name).help(kernels.description));
-    PossibleValuesParser::new(of_everywhere.into_iter().chain(named)).try_map(|name| {
-        let named = KERNELS.iter().find(|kernels| kernels.name == name);
-        match named {
-            Some(kernels) if kernels.is_available() => Ok(KernelsArgument::Run(Kernels::Named(kernels.name))),
-            Some(_) => Err(format!("this machine cannot run the kernels '{name}'")),
-            None if name == "reference" => Ok(KernelsArgument::Run(Kernels::Reference)),
-            None if name == "list" => Ok(KernelsArgument::List),
-            None => Ok(KernelsArgument::default()),
-        }
-    })
-}
-
-fn seconds(text: &str) -> Result<f64, String> {
-    match text.parse() {
-        Ok(seconds) if (0.001..=3600.0).contains(&seconds) => Ok(seconds),
-        _ => Err("must be a number of seconds from 0.001 to 3600".into()),
+impl PlanArguments {
+    pub(crate) fn options(&self) -> InterpreterOptions {
+        let kernels = self.kernels.into();
+        InterpreterOptions { numerics: self.numerics.into(), kernels, ..self.model.options() }
     }
 }

@@ -10,10 +10,11 @@ use serde::Serialize;
 use crate::model_file::result_name;
 
 /// A runtime for `.tflite` files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Runtime {
     /// LiteRT 2.3.0 with its builtin operators, without delegates.
+    #[default]
     Tflite,
     /// tflite-micro of October 2026 with all of its operators registered.
     TfliteMicro,

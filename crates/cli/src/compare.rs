@@ -1,10 +1,9 @@
 //! `burnlite compare`.
 
-mod difference;
-
 use std::collections::HashMap;
 use std::io::{self, Write};
 
+use burnlite_quantize::{Difference, Measures};
 use burnlite_runtime::{Error as RuntimeError, Interpreter, InterpreterOptions, TensorInfo};
 use burnlite_tflite::{ElementType, Graph, TensorId};
 use serde::Serialize;
@@ -16,13 +15,12 @@ use crate::feed::Feed;
 use crate::model_file::ModelFile;
 use crate::table::{Table, short};
 use crate::write_json;
-use difference::{Difference, Measures};
 
 pub(crate) fn compare(arguments: &CompareArguments, output: &mut dyn Write) -> Result<(), Error> {
     let options = InterpreterOptions { keep_intermediates: true, ..arguments.plan.options() };
     let (file_a, file_b) = (ModelFile::open(&arguments.a)?, ModelFile::open(&arguments.b)?);
     let (mut model_a, mut model_b) = (file_a.model()?, file_b.model()?);
-    let signature = arguments.plan.signature.as_deref();
+    let signature = arguments.plan.model.signature.as_deref();
     let feed_a = Feed::load(&file_a, &mut model_a, signature, &arguments.feed, false)?;
     let feed_b = Feed::load(&file_b, &mut model_b, signature, &arguments.feed, false)?;
     let mut a = file_a.interpreter(&model_a, &options)?;
@@ -171,7 +169,7 @@ impl Comparison {
 
 impl PairReport {
     fn cells(&self) -> [String; 7] {
-        let Measures { max_error, snr_db, cosine, agreement, identical } = self.measures;
+        let Measures { max_error, snr_db, cosine, agreement, identical, .. } = self.measures;
         let percent = |share: f64| format!("{:.2}%", share * 100.0);
         [
             if identical { "identical".into() } else { max_error.map_or("-".into(), short) },

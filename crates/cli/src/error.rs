@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use burnlite_quantize::Scheme;
 use burnlite_runtime::OperatorFault;
 use burnlite_tflite::ElementType;
 
@@ -70,6 +71,24 @@ pub enum Error {
         source: Box<burnlite_runtime::Error>,
     },
 
+    /// A model cannot be calibrated, quantized or compared with its float model, or statistics cannot be used.
+    #[error("'{}': {source}", path.display())]
+    Quantizer {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: Box<burnlite_quantize::Error>,
+    },
+
+    /// Inputs or outputs were to have a type that the scheme has not.
+    #[error("inputs and outputs of {scheme} cannot be {io_type}")]
+    IoType {
+        /// The scheme.
+        scheme: Scheme,
+        /// The type.
+        io_type: &'static str,
+    },
+
     /// An array cannot be read.
     #[error("'{array}': {fault}")]
     Array {
@@ -79,7 +98,7 @@ pub enum Error {
         fault: ArrayFault,
     },
 
-    /// `--input` names an input that the model does not have.
+    /// An array is for an input that the model does not have.
     #[error("'{}': there is no input '{name}': the model has {}", model.display(), Names(known))]
     NoSuchInput {
         /// The file.
@@ -91,7 +110,7 @@ pub enum Error {
     },
 
     /// An input has no array.
-    #[error("'{}': no --input for {}", model.display(), Names(missing))]
+    #[error("'{}': no array for input {}", model.display(), Names(missing))]
     MissingInput {
         /// The file.
         model: PathBuf,
@@ -100,7 +119,7 @@ pub enum Error {
     },
 
     /// An input has two arrays, or there are more arrays than inputs.
-    #[error("'{}': --input {array} is one too many: {reason}", model.display())]
+    #[error("'{}': {array} is one too many: {reason}", model.display())]
     SurplusInput {
         /// The file.
         model: PathBuf,

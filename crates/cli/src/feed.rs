@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use burnlite_quantize::{Sample, SampleFault};
 use burnlite_runtime::{Error as RuntimeError, Interpreter};
 use burnlite_tflite::{ElementType, Graph, Model, Signature, Tensor};
 
@@ -14,17 +15,10 @@ use crate::npy::{self, Npz};
 /// Arrays for a model's inputs, in the model's order.
 #[derive(Debug)]
 pub(crate) struct Feed {
-    inputs: Vec<Input>,
+    inputs: Vec<Array>,
     /// How many samples the arrays hold, where their first axis counts them.
     pub(crate) samples: Option<usize>,
     keep_state: bool,
-}
-
-#[derive(Debug)]
-struct Input {
-    array: Array,
-    /// Whether the array's real numbers become the input's integers.
-    quantize: bool,
 }
 
 /// An array, and how messages name it.
@@ -53,10 +47,28 @@ impl Feed {
             let given = Given { array: suited(given.array, tensor, raw), ..given };
             let shape = feed.shape_of_a_sample(file, tensor, &given, arguments.samples)?;
             set_shape(file, tensor, &given, shape, arguments.samples)?;
-            let quantize = check_type(file, tensor, &given, raw)?;
-            feed.inputs.push(Input { array: given.array, quantize });
+            check_type(file, tensor, &given, raw)?;
+            feed.inputs.push(given.array);
         }
         Ok(feed)
+    }
+
+    /// Reads arrays of samples, as [`load`](Self::load) does.
+    pub(crate) fn samples(
+        file: &ModelFile,
+        model: &mut Model<'_>,
+        signature: Option<&str>,
+        arrays: &[String],
+    ) -> Result<Self, Error> {
+        let arguments = FeedArguments { input: arrays.into(), samples: true, keep_state: false };
+        Self::load(file, model, signature, &arguments, false)
+    }
+
+    /// One sample, as the quantizer takes it.
+    pub(crate) fn sample(&self, sample: usize) -> impl Sample {
+        move |interpreter: &mut Interpreter<'_>| -> Result<(), SampleFault> {
+            Ok(self.prepare(interpreter, sample)?)
+        }
     }
 
     /// How often the model runs.
@@ -66,18 +78,23 @@ impl Feed {
 
     /// Runs one sample, from the first state unless states are to be kept.
     pub(crate) fn run(&self, interpreter: &mut Interpreter<'_>, sample: usize) -> Result<(), RuntimeError> {
+        self.prepare(interpreter, sample)?;
+        interpreter.invoke()
+    }
+
+    fn prepare(&self, interpreter: &mut Interpreter<'_>, sample: usize) -> Result<(), RuntimeError> {
         if !self.keep_state {
             interpreter.reset_variables()?;
         }
-        self.set(interpreter, sample)?;
-        interpreter.invoke()
+        self.set(interpreter, sample)
     }
 
     /// Sets the inputs to one sample.
     pub(crate) fn set(&self, interpreter: &mut Interpreter<'_>, sample: usize) -> Result<(), RuntimeError> {
-        for (index, Input { array, quantize }) in self.inputs.iter().enumerate() {
+        for (index, array) in self.inputs.iter().enumerate() {
             let bytes = if self.samples.is_some() { array.sample(sample) } else { &array.bytes };
-            if *quantize {
+            if array.element_type == ElementType::Float32 {
+                // At a quantized input, real numbers become its integers.
                 interpreter.set_input_real(index, &bytemuck::pod_collect_to_vec(bytes))?;
             } else {
                 with_element!(array.element_type,
@@ -134,8 +151,14 @@ fn set_shape(
         vec![-1; tensor.shape.len()]
     });
     let agrees = |(&fixed, &extent): (&i32, &usize)| fixed < 0 || usize::try_from(fixed) == Ok(extent);
-    if shape.len() == fixed.len() && fixed.iter().zip(shape).all(agrees) {
+    let fits = |shape: &[usize]| shape.len() == fixed.len() && fixed.iter().zip(shape).all(agrees);
+    let batch_of_one = [&[1], shape].concat();
+    if fits(shape) {
         tensor.shape = shape.into();
+        return Ok(());
+    }
+    if samples && tensor.shape.first() == Some(&1) && fits(&batch_of_one) {
+        tensor.shape = batch_of_one;
         return Ok(());
     }
     let takes = match &tensor.shape_signature {
@@ -161,16 +184,16 @@ fn shape_error(file: &ModelFile, tensor: &Tensor<'_>, given: &Given, reason: Str
     }
 }
 
-/// Whether the array has to be quantized for the input.
-fn check_type(file: &ModelFile, tensor: &Tensor<'_>, given: &Given, raw: bool) -> Result<bool, Error> {
+/// Whether the input takes the array's elements, or what they are quantized to.
+fn check_type(file: &ModelFile, tensor: &Tensor<'_>, given: &Given, raw: bool) -> Result<(), Error> {
     let (expected, found) = (tensor.element_type, given.array.element_type);
     if found == expected {
-        return Ok(false);
+        return Ok(());
     }
     let can_be_quantized =
         found == ElementType::Float32 && is_quantized(expected, tensor.quantization.as_ref());
     if can_be_quantized && !raw {
-        return Ok(true);
+        return Ok(());
     }
     let advice = if can_be_quantized {
         "; without --raw it is quantized".into()

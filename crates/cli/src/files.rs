@@ -21,6 +21,13 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     replace(path, bytes).map_err(|source| Error::Write { path: path.into(), source })
 }
 
+/// Writes a value as JSON into a file, as [`write`] does.
+pub(crate) fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<(), Error> {
+    let mut json = Vec::new();
+    crate::write_json(&mut json, value)?;
+    write(path, &json)
+}
+
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
     let part = path.with_file_name(format!(".{}.{}.part", name.to_string_lossy(), std::process::id()));

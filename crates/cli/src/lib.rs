@@ -1,4 +1,4 @@
-//! The command `burnlite`: inspects, runs, compares and times any `.tflite` model.
+//! The command `burnlite`: inspects, runs, compares, times and quantizes any `.tflite` model.
 //!
 //! This library is the whole command but for the process around it: [`Arguments`] are what the command line said, and
 //! [`run`] does it, with everything that is printed going to a writer. `docs/cli.md` shows each command at work.
@@ -8,8 +8,10 @@
 mod arguments;
 mod array;
 mod bench;
+mod calibrate;
 mod check;
 mod compare;
+mod debug;
 mod error;
 mod feed;
 mod files;
@@ -17,7 +19,10 @@ mod inspect;
 mod kernels;
 mod model_file;
 mod npy;
+mod progress;
+mod quantize;
 mod run;
+mod shard;
 mod table;
 
 use std::io::Write;
@@ -25,8 +30,8 @@ use std::io::Write;
 use clap::CommandFactory;
 
 pub use arguments::{
-    Arguments, BenchArguments, Command, CompareArguments, FeedArguments, InspectArguments, PlanArguments,
-    RunArguments,
+    Arguments, BenchArguments, CalibrateArguments, Command, CompareArguments, DebugArguments, FeedArguments,
+    FloatArguments, InspectArguments, ModelArguments, PlanArguments, QuantizeArguments, RunArguments,
 };
 pub use error::{ArrayFault, Error};
 
@@ -53,6 +58,9 @@ pub fn run(arguments: &Arguments, output: &mut dyn Write) -> Result<Outcome, Err
         Command::Run(arguments) => run::run(arguments, output)?,
         Command::Compare(arguments) => compare::compare(arguments, output)?,
         Command::Bench(arguments) => bench::bench(arguments, output)?,
+        Command::Quantize(arguments) => quantize::quantize(arguments, output)?,
+        Command::Calibrate(arguments) => calibrate::calibrate(arguments, output)?,
+        Command::Debug(arguments) => debug::debug(arguments, output)?,
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Arguments::command(), "burnlite", &mut script);

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use burnlite_quantize::Error as QuantizeError;
 use burnlite_runtime::{Error as RuntimeError, Interpreter, InterpreterOptions};
 use burnlite_tflite::{Graph, Model};
 
@@ -55,6 +56,12 @@ impl ModelFile {
             }
             source => Error::Runtime { path: path.clone(), source: Box::new(source) },
         }
+    }
+
+    /// The quantizer's error with the file's name.
+    pub(crate) fn quantizer_fault(&self) -> impl Fn(QuantizeError) -> Error + use<> {
+        let path = self.path.clone();
+        move |source| Error::Quantizer { path: path.clone(), source: Box::new(source) }
     }
 }
 

@@ -16,7 +16,7 @@ use crate::npy;
 pub(crate) fn run(arguments: &RunArguments, output: &mut dyn Write) -> Result<(), Error> {
     let file = ModelFile::open(&arguments.model)?;
     let mut model = file.model()?;
-    let signature = arguments.plan.signature.as_deref();
+    let signature = arguments.plan.model.signature.as_deref();
     let feed = Feed::load(&file, &mut model, signature, &arguments.feed, arguments.raw)?;
     let mut interpreter = file.interpreter(&model, &arguments.plan.options())?;
     let fault = file.fault(interpreter.graph());

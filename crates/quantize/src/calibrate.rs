@@ -193,8 +193,8 @@ impl Calibration {
     /// [`Error::OtherModel`] where the tensors' names differ, [`Error::OtherContents`] where the models do otherwise;
     /// [`Error::TooManySamples`]. Then `self` is as before.
     pub fn merge(&mut self, other: &Self) -> Result<(), Error> {
-        self.check_names(other.tensors.iter().map(|tensor| tensor.name.as_str()))?;
-        self.check_fingerprint(other.model)?;
+        other.check_names(self.tensors.iter().map(|tensor| tensor.name.as_str()))?;
+        other.check_fingerprint(self.model)?;
         self.inputs.check(&other.inputs)?;
         let samples =
             self.samples.checked_add(other.samples).filter(|&samples| samples as u64 <= MOST_SAMPLES);

@@ -157,6 +157,12 @@ pub enum Error {
         scale: f32,
     },
 
+    /// Two models were to be compared that compute nothing of the same name and shape.
+    #[error(
+        "the models cannot be compared: no float tensor of the first has a counterpart of its name in the second"
+    )]
+    Incomparable,
+
     /// The model contradicts itself or the format.
     #[error(transparent)]
     Model(#[from] burnlite_tflite::Error),
@@ -164,6 +170,10 @@ pub enum Error {
     /// The float model does not run.
     #[error("the float model does not run: {0}")]
     Runtime(#[from] burnlite_runtime::Error),
+
+    /// The quantized model does not run.
+    #[error("the quantized model does not run: {0}")]
+    QuantizedRuntime(burnlite_runtime::Error),
 }
 
 /// What is wrong with a sample.
@@ -216,7 +226,7 @@ fn listed(items: &[impl ToString]) -> String {
     items.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
-/// Why an operator has to stay float.
+/// Why an operator stays float.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OperatorFault {
@@ -235,6 +245,10 @@ pub enum OperatorFault {
     /// The kernels that compute this kind of operator take other integers.
     #[error("no kernel computes it on {0}")]
     NoKernel(ElementType),
+
+    /// Nothing keeps it from being integer, but whoever quantized the model left it float.
+    #[error("whoever quantized the model left it float")]
+    Choice,
 
     /// A fused activation that integer kernels do not apply.
     #[error("integer kernels do not apply the fused activation {0:?}")]

@@ -32,6 +32,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! [`compare`] then runs both on further samples, and tells layer by layer what the integers cost.
+//!
 //! # Operators
 //! Every operator that has an integer kernel becomes integer; values are rescaled by QUANTIZE operators where an operator
 //! wants one scale for all that it moves. What the kernels of the scheme lack on the [target](Quantizer::target) is written with
@@ -67,6 +69,7 @@
 #![forbid(unsafe_code)]
 
 mod calibrate;
+mod comparison;
 mod error;
 mod lower;
 mod parameters;
@@ -78,6 +81,7 @@ mod scheme;
 
 pub use burnlite_tflite::{Obstacle, Target};
 pub use calibrate::{Bounds, Calibration, Sample};
+pub use comparison::{Comparison, Difference, LayerComparison, Measures, compare};
 pub use error::{Error, OperatorFault, SampleFault};
 pub use report::{FloatOperator, FloatReason, KeptFloat, QuantizedTensor, Remark, Report, Role};
 pub use scheme::{Compat, IoType, Quantizer, Scheme};

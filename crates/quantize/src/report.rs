@@ -3,14 +3,16 @@
 use core::fmt;
 
 use burnlite_tflite::{ElementType, Tensor};
+use serde::{Serialize, Serializer};
 
 use crate::{OperatorFault, Scheme};
 
 /// What was done to a model. [`Display`](fmt::Display) gives a text of one line per fact.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Report {
     /// The scheme.
+    #[serde(serialize_with = "text")]
     pub scheme: Scheme,
     /// Bytes of all constants before.
     pub constant_bytes_before: usize,
@@ -29,7 +31,7 @@ pub struct Report {
 }
 
 /// A tensor that became integers.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct QuantizedTensor {
     /// Its name.
@@ -37,13 +39,15 @@ pub struct QuantizedTensor {
     /// What it is in its graph.
     pub role: Role,
     /// Its new element type.
+    #[serde(serialize_with = "text")]
     pub element_type: ElementType,
     /// Number of scales: 1, or one for each channel.
     pub scales: usize,
 }
 
 /// What a quantized tensor is in its graph.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Role {
     /// Depends on the inputs.
@@ -57,7 +61,7 @@ pub enum Role {
 }
 
 /// A tensor that stayed float.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct KeptFloat {
     /// Its name.
@@ -67,7 +71,8 @@ pub struct KeptFloat {
 }
 
 /// Why a tensor stayed float.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum FloatReason {
     /// It is an input of the model, which was to be float.
@@ -77,7 +82,7 @@ pub enum FloatReason {
 }
 
 /// An operator that stayed float.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct FloatOperator {
     /// Its index in the float model.
@@ -85,6 +90,7 @@ pub struct FloatOperator {
     /// Its kind.
     pub name: String,
     /// Why.
+    #[serde(serialize_with = "text")]
     pub reason: OperatorFault,
 }
 
@@ -145,6 +151,17 @@ impl Report {
             element_type: tensor.element_type,
             scales: tensor.quantization.as_ref().map_or(0, |quantization| quantization.scale.len()),
         });
+    }
+}
+
+/// Writes a value into JSON as its text.
+pub(crate) fn text<S: Serializer>(value: &impl fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}
+
+impl Serialize for Remark {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        text(self, serializer)
     }
 }
 

@@ -264,7 +264,7 @@ fn a_calibration_serves_its_own_model_only() {
     let longer = changed(|graph| graph.tensors.push(Tensor::new("z", ElementType::Float32, [1])));
     let before = calibration.clone();
     let error = calibration.merge(&Calibration::from_model(&longer).unwrap()).unwrap_err();
-    assert_eq!(error, Error::OtherModel { index: 4, expected: Some("z".into()), found: None });
+    assert_eq!(error, Error::OtherModel { index: 4, expected: None, found: Some("z".into()) });
     assert_eq!(calibration, before);
 }
 

@@ -45,7 +45,7 @@ fn wrong_uses_say_what_is_wrong() {
         (
             "compare networks/tutorial_int8.tflite networks/tutorial_float32.tflite",
             1,
-            "'networks/tutorial_int8.tflite': no --input for 'serving_default_image:0'",
+            "'networks/tutorial_int8.tflite': no array for input 'serving_default_image:0'",
         ),
         (
             "compare networks/tutorial_int8.tflite no.tflite -i networks/tutorial_int8.npz",

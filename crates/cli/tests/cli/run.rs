@@ -135,7 +135,7 @@ fn wrong_uses_say_what_is_wrong_and_write_nothing() {
     let wrong = [
         ("no/such.tflite", 1, "cannot read 'no/such.tflite'"),
         ("README.md", 1, "'README.md': not a .tflite file"),
-        ("networks/tutorial_int8.tflite", 1, "no --input for 'serving_default_image:0'"),
+        ("networks/tutorial_int8.tflite", 1, "no array for input 'serving_default_image:0'"),
         (
             "networks/tutorial_int8.tflite -i sound=a.npy",
             1,

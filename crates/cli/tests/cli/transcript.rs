@@ -22,6 +22,7 @@ fn the_documentation_shows_what_is_printed() {
 /// The text with the output of every command in its `console` blocks.
 fn with_output(text: &str) -> String {
     let folder = Folder::new();
+    std::fs::create_dir(folder.path(OUT)).expect("a folder for outputs");
     let mut result = String::new();
     let mut in_console = false;
     for line in text.lines() {
@@ -32,8 +33,11 @@ fn with_output(text: &str) -> String {
         }
         if let Some(command) = command {
             let out = folder.path(OUT);
-            let words = command.split_whitespace().map(|word| if word == OUT { &out } else { word });
-            let ended = burnlite(words);
+            let place = |word: &str| match word.strip_prefix(OUT) {
+                Some(rest) if rest.is_empty() || rest.starts_with('/') => format!("{out}{rest}"),
+                _ => word.into(),
+            };
+            let ended = burnlite(command.split_whitespace().map(place));
             result += &(ended.stdout + &ended.stderr).replace(&out, OUT);
         }
     }

@@ -23,7 +23,7 @@ impl Fingerprint {
             }
         }
         for operator in &graph.operators {
-            hash.text(&operator.op.name().to_string());
+            hash.text(operator.op.name());
             let inputs = operator.inputs.iter().map(|id| id.map_or(0, |id| id.index() + 1));
             hash.numbers(&inputs.collect::<Vec<_>>());
             hash.numbers(&operator.outputs.iter().map(|id| id.index()).collect::<Vec<_>>());

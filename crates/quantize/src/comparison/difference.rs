@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-/// Sums over all values seen.
-#[derive(Debug, Default)]
-pub(super) struct Difference {
+/// Sums over all values of two tensors, from which their [`Measures`] follow.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Difference {
     values: usize,
     differing: usize,
     max_error: f64,
@@ -17,24 +17,27 @@ pub(super) struct Difference {
     agreeing_rows: usize,
 }
 
-/// The measures that follow from them; `None` where they are not defined.
+/// How far two tensors are apart; `None` where they are not defined.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub(super) struct Measures {
+#[non_exhaustive]
+pub struct Measures {
     /// Whether all values are the same.
-    pub(super) identical: bool,
+    pub identical: bool,
     /// The greatest difference.
-    pub(super) max_error: Option<f64>,
+    pub max_error: Option<f64>,
+    /// The mean of the squares of the differences.
+    pub mse: Option<f64>,
     /// Power of the first tensor over that of the difference, in dB; not defined where either is 0.
-    pub(super) snr_db: Option<f64>,
+    pub snr_db: Option<f64>,
     /// Cosine of the angle between the tensors as vectors; not defined where one is 0.
-    pub(super) cosine: Option<f64>,
+    pub cosine: Option<f64>,
     /// Share of rows whose greatest values are at the same place; not defined where rows have one element.
-    pub(super) agreement: Option<f64>,
+    pub agreement: Option<f64>,
 }
 
 impl Difference {
-    /// Adds values in rows of the given length.
-    pub(super) fn add(&mut self, a: &[f64], b: &[f64], row: usize) {
+    /// Adds values of both tensors, in rows of the given length.
+    pub fn add(&mut self, a: &[f64], b: &[f64], row: usize) {
         self.values += a.len();
         for (&a, &b) in a.iter().zip(b) {
             self.squares_a += a * a;
@@ -58,13 +61,15 @@ impl Difference {
         }
     }
 
-    pub(super) fn measures(&self) -> Measures {
+    /// The measures over all values that were added.
+    pub fn measures(&self) -> Measures {
         let snr_db = 10.0 * (self.squares_a / self.squares_of_error).log10();
         let cosine = self.products / (self.squares_a * self.squares_b).sqrt();
         let defined = |measure: f64| measure.is_finite().then_some(measure);
         Measures {
             identical: self.differing == 0,
             max_error: defined(self.max_error).filter(|_| self.values > 0),
+            mse: defined(self.squares_of_error / self.values as f64),
             snr_db: defined(snr_db),
             cosine: defined(cosine),
             agreement: defined(self.agreeing_rows as f64 / self.rows as f64),
@@ -92,6 +97,7 @@ mod tests {
         let found = measures(&[3.0, 4.0, 0.0, 1.0], &[3.0, 4.5, 2.0, 1.0], 2);
         assert!(!found.identical);
         assert_eq!((found.max_error, found.agreement), (Some(2.0), Some(0.5)));
+        assert_eq!(found.mse, Some(4.25 / 4.0));
         assert!((found.snr_db.unwrap() - 10.0 * (26.0f64 / 4.25).log10()).abs() < 1e-12);
         assert!((found.cosine.unwrap() - 28.0 / (26.0f64 * 34.25).sqrt()).abs() < 1e-12);
     }
