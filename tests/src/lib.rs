@@ -11,6 +11,6 @@ pub use fixture::{Fixture, run};
 pub use oracle::{LiteRt, litert, mnist};
 
 /// The README's snippets, compiled and run as documentation tests.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "training"))]
 #[doc = include_str!("../../README.md")]
 pub struct Readme;

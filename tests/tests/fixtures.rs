@@ -110,9 +110,15 @@ fn everything_equals_the_reference_with_plain_loops() {
 
 #[test]
 fn everything_equals_the_reference_with_each_kind_of_kernels() {
-    for kind in KERNELS.iter().filter(|kind| kind.is_available()) {
+    let available: Vec<_> = KERNELS.iter().filter(|kind| kind.is_available()).collect();
+    for kind in &available {
         check(&Fixture::folder("operators"), OPERATORS, &kernels(Kernels::Named(kind.name)));
         check(&Fixture::folder("networks"), NETWORKS, &kernels(Kernels::Named(kind.name)));
+    }
+    let names: Vec<_> = available.iter().map(|kind| kind.name).collect();
+    #[expect(clippy::print_stdout, reason = "emulated machines are checked for it")]
+    {
+        println!("kernels that ran: {}", names.join(" "));
     }
 }
 
