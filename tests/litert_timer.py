@@ -1,14 +1,8 @@
 #!/usr/bin/env python3
 """Times `.tflite` models in LiteRT as its users run them (default resolver, XNNPACK), on one thread.
 
-`cargo xtask bench` starts this process and talks with it, one JSON object a line on standard input and output:
-
-    {"load": "MODEL.tflite", "input": [0.1, ...]}  ->  {"model": 0, "output": [0.3, ...]}
-    {"model": 0, "runs": 100}                      ->  {"nanoseconds": [7650, ...]}
-
-Loading sets the first input, quantized where the model takes integers, and answers with the model's number and its first
-output in real numbers. Timing invokes and answers with the time of each invocation alone. A request that cannot be met is
-answered with {"error": "..."}. The first line, before any request, holds the versions.
+`cargo xtask bench` starts this process and talks with it on standard input and output, as `xtask/src/bench/rival.rs`
+describes.
 
 Needs only `ai-edge-litert` and `numpy` (versions in tests/fixtures/requirements.txt).
 """

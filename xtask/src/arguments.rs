@@ -7,9 +7,9 @@ use anyhow::{Context, Result, bail};
 use burnlite_mnist::{Backend, Digits, LoadOptions, Require, Source, TrainingOptions};
 use burnlite_runtime::{KERNELS, Kernels};
 use clap::error::ErrorKind;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::bench::{BenchOptions, NETWORKS, Network};
+use crate::bench::{BenchOptions, NETWORKS, Network, Part};
 use crate::files::Folder;
 use crate::screen::Screen;
 use crate::{bench, stages};
@@ -30,7 +30,8 @@ const EXAMPLES: &str = "Examples:
   cargo xtask tutorial --dataset digits          with generated digits, without any download
   cargo xtask train && cargo xtask export        one stage at a time; files lie in target/tutorial
   cargo xtask evaluate --out /tmp/run --quiet    only files: /tmp/run/evaluation.json
-  cargo xtask bench --networks tutorial,resnet8  time them beside LiteRT, of the Python that BURNLITE_LITERT names";
+  cargo xtask bench --networks tutorial,resnet8  time them beside LiteRT, of the Python that BURNLITE_LITERT names
+  cargo xtask bench --write-docs                 measure everything, and put the figures into docs/performance.md";
 
 /// A command of `cargo xtask`.
 #[derive(Debug, Subcommand)]
@@ -72,7 +73,8 @@ enum Command {
         #[command(flatten)]
         common: CommonArguments,
     },
-    /// Time our interpreter beside LiteRT's (the Python with ai-edge-litert that BURNLITE_LITERT names); writes summary.json.
+    /// Measure Burnlite beside LiteRT, tract and TensorFlow (in the Python that BURNLITE_LITERT names); writes summary.json and
+    /// training.json.
     Bench {
         #[command(flatten)]
         bench: BenchArguments,
@@ -84,6 +86,9 @@ enum Command {
 /// What to time.
 #[derive(Debug, Clone, Args)]
 struct BenchArguments {
+    /// Only these parts [default: all].
+    #[arg(long, value_name = "PARTS", value_delimiter = ',')]
+    only: Vec<Part>,
     /// Networks, with commas between: tutorial, resnet8, ds_cnn, mobilenet_v1, autoencoder, denoiser, super_resolution
     /// [default: all].
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = network)]
@@ -204,6 +209,7 @@ impl BenchArguments {
     fn options(&self) -> BenchOptions {
         let all = || NETWORKS.iter().collect();
         BenchOptions {
+            parts: if self.only.is_empty() { Part::value_variants().to_vec() } else { self.only.clone() },
             networks: if self.networks.is_empty() { all() } else { self.networks.clone() },
             rounds: self.rounds as usize,
             kernels: self.kernels,

@@ -11,7 +11,7 @@
 //! | [`stages::convert`] | `mnist_float32.tflite`, the first 100 training images | the four integer models |
 //! | [`stages::evaluate`] | the five models, the test images | `first_digit.png`, `evaluation.json` |
 //!
-//! [`bench()`] is no stage: it times the runtime beside LiteRT.
+//! [`bench()`] is no stage: it measures what there is beside what it replaces.
 
 #![forbid(unsafe_code)]
 
@@ -25,7 +25,7 @@ pub mod stages;
 mod summary;
 
 pub use arguments::run;
-pub use bench::{BenchOptions, NETWORKS, Network, bench};
+pub use bench::{BenchOptions, NETWORKS, Network, Part, bench};
 pub use files::Folder;
 pub use models::ModelKind;
 pub use screen::Screen;

@@ -12,6 +12,7 @@ pub(crate) mod integers;
 pub(crate) mod matrix;
 pub(crate) mod operand;
 pub(crate) mod pack;
+pub mod peak;
 pub(crate) mod product;
 pub(crate) mod scale;
 pub(crate) mod sweep;

@@ -45,5 +45,7 @@ mod signature;
 
 pub use error::{Error, OperatorFault};
 pub use interpreter::{Interpreter, InterpreterOptions, Numerics, StepEvent, StepInfo, TensorInfo};
+#[doc(hidden)]
+pub use kernels::peak;
 pub use kernels::{KERNELS, KernelInfo, Kernels};
 pub use signature::SignatureTensors;

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::summary::Engine;
+
 /// A network that is timed.
 #[derive(Debug, PartialEq)]
 pub struct Network {
@@ -12,8 +14,8 @@ pub struct Network {
     pub name: &'static str,
     /// What it is.
     pub description: &'static str,
-    /// Whether LiteRT can run it in 16x8 with biases of 32 bits, which it cannot with depthwise convolutions.
-    bias32: bool,
+    /// What there are files in.
+    pub(super) schemes: &'static [Scheme],
     /// What is compared.
     pub(super) goals: &'static [Goal],
 }
@@ -35,15 +37,16 @@ pub(super) enum Scheme {
     Int16x8Bias32,
 }
 
-/// Our time in one scheme beside LiteRT's in the same or another, and how much the faster we want to be.
+/// Our time in one scheme beside a rival's in the same or another, and how much the faster we want to be.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Goal {
     pub(super) ours: Scheme,
+    pub(super) rival: Engine,
     pub(super) theirs: Scheme,
     pub(super) at_least: Option<f64>,
 }
 
-/// The folders of the files.
+/// Where the files of the models are.
 #[derive(Debug, Clone)]
 pub(super) struct Files {
     /// What `cargo xtask tutorial` wrote.
@@ -52,16 +55,26 @@ pub(super) struct Files {
     pub(super) models: PathBuf,
 }
 
+const MODES: &[Scheme] = &[Scheme::Float32, Scheme::Int8, Scheme::Int16x8];
+/// LiteRT multiplies 16x8 fast only where biases have 32 bits, and then knows no depthwise convolution.
+const WITH_BIAS32: &[Scheme] = &[Scheme::Float32, Scheme::Int8, Scheme::Int16x8, Scheme::Int16x8Bias32];
+
 const fn goal(ours: Scheme, theirs: Scheme, at_least: f64) -> Goal {
-    Goal { ours, theirs, at_least: Some(at_least) }
+    Goal { ours, rival: Engine::LiteRt, theirs, at_least: Some(at_least) }
+}
+
+const fn beside(rival: Engine, scheme: Scheme) -> Goal {
+    Goal { ours: scheme, rival, theirs: scheme, at_least: None }
 }
 
 const TUTORIAL_GOALS: &[Goal] = &[
-    Goal { ours: Scheme::Float32, theirs: Scheme::Float32, at_least: None },
+    beside(Engine::LiteRt, Scheme::Float32),
     goal(Scheme::Int8, Scheme::Int8, 3.0),
     goal(Scheme::Int16x8, Scheme::Int16x8, 80.0),
     goal(Scheme::Int16x8, Scheme::Int16x8Bias32, 12.0),
     goal(Scheme::Int16x8, Scheme::Float32, 3.0),
+    beside(Engine::Tract, Scheme::Float32),
+    beside(Engine::Tract, Scheme::Int8),
 ];
 
 const GOALS: &[Goal] = &[
@@ -70,10 +83,12 @@ const GOALS: &[Goal] = &[
     goal(Scheme::Int16x8, Scheme::Int16x8, 20.0),
     goal(Scheme::Int16x8, Scheme::Int16x8Bias32, 1.5),
     goal(Scheme::Int16x8, Scheme::Float32, 1.3),
+    beside(Engine::Tract, Scheme::Float32),
+    beside(Engine::Tract, Scheme::Int8),
 ];
 
-const fn network(name: &'static str, description: &'static str, bias32: bool) -> Network {
-    Network { name, description, bias32, goals: GOALS }
+const fn network(name: &'static str, description: &'static str, schemes: &'static [Scheme]) -> Network {
+    Network { name, description, schemes, goals: GOALS }
 }
 
 /// All networks; `tests/fixtures/bench_networks.py` names the same.
@@ -81,36 +96,36 @@ pub const NETWORKS: &[Network] = &[
     Network {
         name: "tutorial",
         description: "the tutorial's: 28x28, convolution 12@3x3, max pooling, dense 10",
-        bias32: true,
+        schemes: WITH_BIAS32,
         goals: TUTORIAL_GOALS,
     },
-    network("resnet8", "ResNet-8 on 32x32x3, as in MLPerf Tiny", true),
-    network("ds_cnn", "separable convolutions on 49x10x1, as in MLPerf Tiny", false),
-    network("mobilenet_v1", "MobileNetV1 0.25 on 96x96x3, as in MLPerf Tiny", false),
-    network("autoencoder", "dense 640-128-128-128-128-8-128-128-128-128-640, as in MLPerf Tiny", true),
-    network("denoiser", "a U-Net of 8, 16 and 24 channels on 32x32x1", true),
-    network("super_resolution", "24x24x3 to 48x48x3", true),
+    network("resnet8", "ResNet-8 on 32x32x3, as in MLPerf Tiny", WITH_BIAS32),
+    network("ds_cnn", "separable convolutions on 49x10x1, as in MLPerf Tiny", MODES),
+    network("mobilenet_v1", "MobileNetV1 0.25 on 96x96x3, as in MLPerf Tiny", MODES),
+    network("autoencoder", "dense 640-128-128-128-128-8-128-128-128-128-640, as in MLPerf Tiny", WITH_BIAS32),
+    network("denoiser", "a U-Net of 8, 16 and 24 channels on 32x32x1", WITH_BIAS32),
+    network("super_resolution", "24x24x3 to 48x48x3", WITH_BIAS32),
 ];
+
+/// A model that does next to nothing: its time is what every time contains besides the network.
+pub(super) const SMALLEST: Network = Network {
+    name: "smallest",
+    description: "one RELU on 20 numbers",
+    schemes: &[Scheme::Float32],
+    goals: &[],
+};
 
 impl Network {
     /// The network with the given name.
     pub fn by_name(name: &str) -> Option<&'static Self> {
         NETWORKS.iter().find(|network| network.name == name)
     }
-
-    /// The schemes in which there is a file.
-    pub(super) fn schemes(&self) -> impl Iterator<Item = Scheme> {
-        Scheme::ALL.into_iter().filter(|&scheme| scheme != Scheme::Int16x8Bias32 || self.bias32)
-    }
 }
 
 impl Scheme {
-    /// All of them.
-    const ALL: [Self; 4] = [Self::Float32, Self::Int8, Self::Int16x8, Self::Int16x8Bias32];
-
-    /// Whether we run it too: 16x8 with 32-bit biases is timed only as the rival of ours with 64.
-    pub(super) fn is_ours(self) -> bool {
-        self != Self::Int16x8Bias32
+    /// Whether an engine is to run it: 16x8 with 32-bit biases is timed only as LiteRT's fast path, a rival of ours with 64.
+    pub(super) fn is_for(self, engine: Engine) -> bool {
+        self != Self::Int16x8Bias32 || engine == Engine::LiteRt
     }
 
     /// The end of the name of a generated file.
@@ -146,7 +161,7 @@ impl fmt::Display for Scheme {
 }
 
 impl Files {
-    /// The file of a network in a scheme.
+    /// The file of a network in a scheme, for single samples.
     pub(super) fn path(&self, network: &Network, scheme: Scheme) -> PathBuf {
         match scheme.tutorial_file() {
             Some(file) if network.name == "tutorial" => self.tutorial.join(file),

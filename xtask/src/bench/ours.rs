@@ -12,16 +12,15 @@ use super::race::Runner;
 /// An interpreter with its input set.
 pub(super) struct Ours<'m> {
     interpreter: Interpreter<'m>,
-    batch: usize,
 }
 
 impl<'m> Ours<'m> {
-    /// Plans the model and sets its first input to as many copies of the sample as its batch has.
-    pub(super) fn new(model: &'m Model<'_>, sample: &[f32], batch: usize, kernels: Kernels) -> Result<Self> {
+    /// Plans the model and sets its first input.
+    pub(super) fn new(model: &'m Model<'_>, input: &[f32], kernels: Kernels) -> Result<Self> {
         let options = InterpreterOptions { kernels, ..InterpreterOptions::default() };
         let mut interpreter = Interpreter::with_options(model, &options)?;
-        interpreter.set_input_real(0, &sample.repeat(batch))?;
-        Ok(Self { interpreter, batch })
+        interpreter.set_input_real(0, input)?;
+        Ok(Self { interpreter })
     }
 
     /// What the model computes from its input, as real numbers.
@@ -35,13 +34,12 @@ impl<'m> Ours<'m> {
 }
 
 impl Runner for Ours<'_> {
-    /// Microseconds per sample.
     fn run(&mut self, times: usize) -> Result<Vec<f64>> {
         let mut microseconds = Vec::with_capacity(times);
         for _ in 0..times {
             let start = Instant::now();
             self.interpreter.invoke()?;
-            microseconds.push(start.elapsed().as_secs_f64() * 1e6 / self.batch as f64);
+            microseconds.push(start.elapsed().as_secs_f64() * 1e6);
         }
         Ok(microseconds)
     }
@@ -56,12 +54,15 @@ pub(super) fn sample(model: &Model<'_>) -> Result<Vec<f32>> {
     Ok((0..count).map(|index| ((index as f64 * GOLDEN_RATIO).fract() * 2.0 - 1.0) as f32).collect())
 }
 
-/// The model with another batch than the 1 of its file: in its inputs, and in the constants that hold a result's shape.
+/// The model with another batch than the 1 of its file: in whatever it computes, and in the constants that hold a result's
+/// shape.
 pub(super) fn with_batch<'a>(model: &Model<'a>, batch: usize) -> Result<Model<'a>> {
     let mut model = model.clone();
     let graph = model.graphs.first_mut().context("the model has no graph")?;
-    for id in &graph.inputs {
-        graph.tensors[id.index()].shape[0] = batch;
+    for tensor in graph.tensors.iter_mut().filter(|tensor| tensor.data.is_none()) {
+        if let Some(size) = tensor.shape.first_mut() {
+            *size = batch;
+        }
     }
     for operator in &graph.operators {
         let shape = match operator.op {

@@ -1,27 +1,28 @@
 //! The figures for people: a table on the terminal, and the measured part of `docs/performance.md`.
 
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use super::Part;
+use super::networks::SMALLEST;
 use super::summary::{Absence, BenchSummary, Comparison, Engine, Timing};
 use crate::files::Folder;
 use crate::screen::Screen;
 
-/// What surrounds the measured part of the page.
-const MARKS: [&str; 2] =
-    ["<!-- measured by `cargo xtask bench --write-docs`: begin -->\n", "<!-- measured: end -->\n"];
+const COLUMNS: usize = 10;
+const HEADINGS: [&str; COLUMNS] =
+    ["network", "Burnlite", "µs", "least", "of 32", "beside", "µs", "of 32", "times faster", "goal"];
+const ALIGNMENTS: [&str; COLUMNS] = ["---", "---", "--:", "--:", "--:", "---", "--:", "--:", "--:", "---"];
 
-const HEADINGS: [&str; 9] =
-    ["network", "Burnlite", "µs", "least", "of 32", "LiteRT", "µs", "times faster", "goal"];
-
-/// Shows the table, and what is absent.
+/// Shows the table, and what is to be said besides.
 pub(super) fn show(summary: &BenchSummary, screen: &Screen) {
-    let line = |[network, ours, numbers @ .., theirs, their_time, times, goal]: [String; 9]| {
-        let [median, least, batch]: [String; 3] = numbers;
+    let line = |[network, ours, median, least, batch, theirs, their_time, their_batch, times, goal]: Row| {
         screen.line(format!(
-            "  {network:<16} {ours:<8} {median:>9} {least:>9} {batch:>9}   {theirs:<16} {their_time:>9} {times:>12}  {goal}"
+            "  {network:<16} {ours:<8} {median:>9} {least:>9} {batch:>9}   {theirs:<23} {their_time:>9} {their_batch:>9} \
+             {times:>12}  {goal}"
         ));
     };
     line(HEADINGS.map(String::from));
@@ -31,70 +32,71 @@ pub(super) fn show(summary: &BenchSummary, screen: &Screen) {
     }
 }
 
-/// Puts the figures between the marks of `docs/performance.md`.
+/// Puts the figures of a part between its marks in `docs/performance.md`.
 ///
 /// # Errors
 /// Where the page cannot be read or written, or has no marks.
-pub(super) fn write(workspace: &Path, summary: &BenchSummary) -> Result<PathBuf> {
+pub(super) fn write(workspace: &Path, part: Part, text: &str) -> Result<()> {
     let folder = Folder::open(workspace.join("docs"))?;
     let path = folder.join("performance.md");
-    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read '{}'", path.display()))?;
-    let text = replaced(&text, &measured(summary)).with_context(|| format!("in '{}'", path.display()))?;
-    folder.write("performance.md", text.as_bytes())?;
-    Ok(path)
+    let page = fs::read_to_string(&path).with_context(|| format!("cannot read '{}'", path.display()))?;
+    let page = replaced(&page, part, text).with_context(|| format!("in '{}'", path.display()))?;
+    folder.write("performance.md", page.as_bytes())
 }
 
 /// The page with another text between the marks.
-fn replaced(page: &str, text: &str) -> Result<String> {
-    let [begin, end] = MARKS;
-    let parts = page.split_once(begin).and_then(|(before, rest)| Some((before, rest.split_once(end)?.1)));
+fn replaced(page: &str, part: Part, text: &str) -> Result<String> {
+    let [begin, end] =
+        ["begin", "end"].map(|mark| format!("<!-- {part:?}, written by --write-docs: {mark} -->\n"));
+    let parts = page.split_once(&begin).and_then(|(before, rest)| Some((before, rest.split_once(&end)?.1)));
     let (before, after) = parts.with_context(|| format!("no '{}' with its end", begin.trim_end()))?;
-    Ok([before, begin, text, end, after].concat())
+    Ok([before, &begin, "\n", text, "\n", &end, after].concat())
 }
 
-/// The measured part of the page.
-fn measured(summary: &BenchSummary) -> String {
+/// The figures, for the page.
+pub(super) fn measured(summary: &BenchSummary) -> String {
     let BenchSummary { machine, versions, kernels, rounds, .. } = summary;
-    let (litert, python, rustc, profile) =
-        (&versions.litert, &versions.python, &machine.rustc, &machine.profile);
+    let (rustc, profile) = (&machine.rustc, &machine.profile);
+    let versions: Vec<String> = versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
     let mut text = format!(
-        "\n{machine}. Burnlite {}, kernels `{kernels}`, {rustc}, profile `{profile}`. ai-edge-litert {litert}, Python \
-         {python}. {rounds} rounds. Load when it began: {}.\n\n",
+        "{machine}. Burnlite {}, kernels `{kernels}`, {rustc}, profile `{profile}`; {}. {rounds} rounds. Load when it \
+         began: {}.\n\n",
         env!("CARGO_PKG_VERSION"),
+        versions.join(", "),
         machine.load.map_or("unknown".into(), |load| load.to_string()),
     );
     let mut line = |cells: &[String]| writeln!(text, "| {} |", cells.join(" | ")).unwrap_or_default();
     line(&HEADINGS.map(String::from));
-    line(&["---", "---", "--:", "--:", "--:", "---", "--:", "--:", "---"].map(String::from));
+    line(&ALIGNMENTS.map(String::from));
     rows(summary).iter().for_each(|row| line(row));
     text.push('\n');
     for remark in remarks(summary) {
         writeln!(text, "* {remark}").unwrap_or_default();
     }
-    text.push('\n');
     text
 }
 
+type Row = [String; COLUMNS];
+
 /// A row for each comparison.
-fn rows(summary: &BenchSummary) -> Vec<[String; 9]> {
+fn rows(summary: &BenchSummary) -> Vec<Row> {
     summary.comparisons.iter().map(|comparison| row(comparison, &summary.results)).collect()
 }
 
-fn row(comparison: &Comparison, results: &[Timing]) -> [String; 9] {
-    let Comparison { network, burnlite, litert, times_faster, at_least } = comparison;
-    let find = |engine, scheme| {
-        results.iter().find(|it| (&it.network, it.engine, it.scheme) == (network, engine, scheme))
-    };
-    let (ours, theirs) = (find(Engine::Burnlite, *burnlite), find(Engine::LiteRt, *litert));
+fn row(comparison: &Comparison, results: &[Timing]) -> Row {
+    let Comparison { network, scheme, rival, rival_scheme, times_faster, at_least } = comparison;
+    let find = |engine, scheme| results.iter().find(|timing| timing.is_of(network, engine, scheme));
+    let (ours, theirs) = (find(Engine::Burnlite, *scheme), find(*rival, *rival_scheme));
     let time = |time: Option<f64>| time.map_or("-".into(), |time| format!("{time:.2}"));
     [
         network.clone(),
-        burnlite.to_string(),
+        scheme.to_string(),
         time(ours.map(|timing| timing.median_us)),
         time(ours.map(|timing| timing.min_us)),
         time(ours.and_then(|timing| timing.batch32_median_us)),
-        litert.to_string(),
+        format!("{rival} {rival_scheme}"),
         time(theirs.map(|timing| timing.median_us)),
+        time(theirs.and_then(|timing| timing.batch32_median_us)),
         time(*times_faster),
         at_least.map(|goal| format!("≥ {goal}{}", verdict(comparison))).unwrap_or_default(),
     ]
@@ -110,11 +112,14 @@ fn verdict(comparison: &Comparison) -> &'static str {
 
 /// What is to be said besides the table.
 fn remarks(summary: &BenchSummary) -> Vec<String> {
-    let smallest = summary.smallest_invoke;
+    let smallest = summary.results.iter().filter(|timing| timing.network == SMALLEST.name);
+    let times: Vec<String> =
+        smallest.map(|timing| format!("{:.2} µs in {}", timing.median_us, timing.engine)).collect();
     let overhead = format!(
-        "A model of one RELU on 20 numbers takes {:.2} µs here and {:.2} µs in LiteRT, where a call from Python is part of \
-         each time; nothing is subtracted.",
-        smallest.burnlite_us, smallest.litert_us
+        "`{}`, a model of {}, takes {}. A call from Python is part of each of LiteRT's times; nothing is subtracted.",
+        SMALLEST.name,
+        SMALLEST.description,
+        times.join(", ")
     );
     std::iter::once(overhead).chain(summary.absent.chunk_by(same_reason).map(absences)).collect()
 }
@@ -125,12 +130,9 @@ fn same_reason(one: &Absence, next: &Absence) -> bool {
 
 /// What is absent for one reason, in a line.
 fn absences(absences: &[Absence]) -> String {
-    let engine = match absences[0].engine {
-        Engine::Burnlite => "Burnlite",
-        Engine::LiteRt => "LiteRT",
-    };
+    let Absence { network, engine, reason, .. } = &absences[0];
     let schemes: Vec<String> = absences.iter().map(|absence| absence.scheme.to_string()).collect();
-    format!("{}, {}: not run by {engine}: {}", absences[0].network, schemes.join(", "), absences[0].reason)
+    format!("{network}, {}: not run by {engine}: {reason}", schemes.join(", "))
 }
 
 #[cfg(test)]
@@ -141,8 +143,10 @@ mod tests {
     #[test]
     fn the_page_takes_figures_and_lists_the_networks() {
         let page = include_str!("../../../docs/performance.md");
-        let replaced = replaced(page, "figures\n").unwrap();
-        assert!(replaced.contains(&format!("{}figures\n{}", MARKS[0], MARKS[1])));
+        for part in [Part::Inference, Part::Training] {
+            let replaced = replaced(page, part, "figures\n").unwrap();
+            assert!(replaced.contains("begin -->\n\nfigures\n\n<!--"), "{replaced}");
+        }
         let rows: String =
             NETWORKS.iter().map(|it| format!("| `{}` | {} |\n", it.name, it.description)).collect();
         assert!(page.contains(&rows), "expected these rows:\n{rows}");

@@ -1,10 +1,12 @@
 //! `target/bench/summary.json`; `docs/performance.md` documents the fields, and they stay.
 
+use std::fmt;
+
 use serde::Serialize;
 
-use super::litert::Versions;
 use super::machine::Machine;
 use super::networks::Scheme;
+use super::rival::Versions;
 
 /// Everything that was measured.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -17,13 +19,11 @@ pub(super) struct BenchSummary {
     pub(super) kernels: String,
     /// Turns of each contestant.
     pub(super) rounds: usize,
-    /// What every time contains besides the network.
-    pub(super) smallest_invoke: SmallestInvoke,
     /// The times.
     pub(super) results: Vec<Timing>,
     /// What has no time.
     pub(super) absent: Vec<Absence>,
-    /// Our times beside LiteRT's.
+    /// Our times beside the rivals'.
     pub(super) comparisons: Vec<Comparison>,
 }
 
@@ -36,15 +36,9 @@ pub(super) enum Engine {
     /// LiteRT's default interpreter.
     #[serde(rename = "litert")]
     LiteRt,
-}
-
-/// Microseconds of running a model of one RELU on 20 numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub(super) struct SmallestInvoke {
-    /// Ours.
-    pub(super) burnlite_us: f64,
-    /// LiteRT's, with what its Python interface adds.
-    pub(super) litert_us: f64,
+    /// `tract-tflite`.
+    #[serde(rename = "tract")]
+    Tract,
 }
 
 /// The times of one engine on one file, in microseconds per sample.
@@ -60,7 +54,7 @@ pub(super) struct Timing {
     pub(super) median_us: f64,
     /// The quickest of them.
     pub(super) min_us: f64,
-    /// Median of the runs on a batch of 32, divided by 32; of our engine.
+    /// Median of the runs on a batch of 32, divided by 32.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) batch32_median_us: Option<f64>,
     /// The quickest of them.
@@ -81,19 +75,38 @@ pub(super) struct Absence {
     pub(super) reason: String,
 }
 
-/// How many times faster we are than LiteRT, by medians.
+/// How many times faster we are than a rival, by medians.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Comparison {
     /// Name of the network.
     pub(super) network: String,
     /// Our scheme.
-    pub(super) burnlite: Scheme,
-    /// LiteRT's.
-    pub(super) litert: Scheme,
-    /// LiteRT's median by ours; nothing where one of them is absent.
+    pub(super) scheme: Scheme,
+    /// Who runs beside us.
+    pub(super) rival: Engine,
+    /// The rival's scheme.
+    pub(super) rival_scheme: Scheme,
+    /// The rival's median by ours; nothing where one of them is absent.
     pub(super) times_faster: Option<f64>,
     /// The goal.
     pub(super) at_least: Option<f64>,
+}
+
+impl fmt::Display for Engine {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(match self {
+            Self::Burnlite => "Burnlite",
+            Self::LiteRt => "LiteRT",
+            Self::Tract => "tract",
+        })
+    }
+}
+
+impl Timing {
+    /// Whether it is of an engine on a file.
+    pub(super) fn is_of(&self, network: &str, engine: Engine, scheme: Scheme) -> bool {
+        (self.network.as_str(), self.engine, self.scheme) == (network, engine, scheme)
+    }
 }
 
 impl Comparison {

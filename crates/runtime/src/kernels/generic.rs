@@ -87,6 +87,20 @@ impl Vectors for Generic {
     fn larger_float(self, a: [f32; PANEL], b: [f32; PANEL]) -> [f32; PANEL] {
         core::array::from_fn(|channel| if a[channel] < b[channel] { b[channel] } else { a[channel] })
     }
+
+    #[inline]
+    fn multiply_add(self, sums: [i32; PANEL], x: [i32; PANEL], weights: [i32; PANEL]) -> [i32; PANEL] {
+        let halves = |pair: i32| (i32::from(pair as i16), pair >> 16);
+        core::array::from_fn(|channel| {
+            let ((x_low, x_high), (w_low, w_high)) = (halves(x[channel]), halves(weights[channel]));
+            sums[channel].wrapping_add((x_low * w_low).wrapping_add(x_high * w_high))
+        })
+    }
+
+    #[inline]
+    fn multiply_add_float(self, sums: [f32; PANEL], x: [f32; PANEL], weights: [f32; PANEL]) -> [f32; PANEL] {
+        core::array::from_fn(|channel| sums[channel] + x[channel] * weights[channel])
+    }
 }
 
 /// Not inlined: between other loops the compiler does not vectorize these.

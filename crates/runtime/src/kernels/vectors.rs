@@ -48,6 +48,12 @@ pub(crate) trait Vectors: Copy {
     /// As [`larger`](Self::larger); `a` where one of the two is NaN.
     fn larger_float(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
 
+    /// Sums plus products of pairs of 16 bits, as a kernel adds them at best; they wrap.
+    fn multiply_add(self, sums: Self::Ints, x: Self::Ints, weights: Self::Ints) -> Self::Ints;
+
+    /// Sums plus products of floats.
+    fn multiply_add_float(self, sums: Self::Floats, x: Self::Floats, weights: Self::Floats) -> Self::Floats;
+
     /// [`QuantizedMultiplier::apply`] to each lane.
     #[inline(always)]
     fn rescale(self, lanes: &mut [i32], multiplier: QuantizedMultiplier) {
@@ -169,6 +175,8 @@ macro_rules! vectors {
                     fn add_and_clamp(sums: &mut [Floats], bias: &[f32; PANEL], bounds: (f32, f32)) -> ();
                     fn larger(a: Ints, b: Ints) -> Ints;
                     fn larger_float(a: Floats, b: Floats) -> Floats;
+                    fn multiply_add(sums: Ints, x: Ints, weights: Ints) -> Ints;
+                    fn multiply_add_float(sums: Floats, x: Floats, weights: Floats) -> Floats;
                     fn rescale(lanes: &mut [i32], multiplier: QuantizedMultiplier) -> ();
                     fn pairs(table: &[u16], lanes: &mut [i32]) -> ();
                     fn lookup(table: &[u8; 256], bytes: &[u8], output: &mut [u8]) -> ();

@@ -133,6 +133,27 @@ pub(super) fn add_and_clamp(sums: &mut [Floats], bias: &[f32; PANEL], (min, max)
 
 #[inline]
 #[target_feature(enable = "neon")]
+pub(super) fn multiply_add(sums: Ints, x: Ints, weights: Ints) -> Ints {
+    let mut sums = sums;
+    for (sum, (x, weights)) in sums.iter_mut().zip(x.into_iter().zip(weights)) {
+        let (x, weights) = (vreinterpretq_s16_s32(x), vreinterpretq_s16_s32(weights));
+        *sum = vmlal_high_s16(vmlal_s16(*sum, vget_low_s16(x), vget_low_s16(weights)), x, weights);
+    }
+    sums
+}
+
+#[inline]
+#[target_feature(enable = "neon")]
+pub(super) fn multiply_add_float(sums: Floats, x: Floats, weights: Floats) -> Floats {
+    let mut sums = sums;
+    for (sum, (x, weights)) in sums.iter_mut().zip(x.into_iter().zip(weights)) {
+        *sum = vfmaq_f32(*sum, x, weights);
+    }
+    sums
+}
+
+#[inline]
+#[target_feature(enable = "neon")]
 pub(super) fn larger(mut a: Ints, b: Ints) -> Ints {
     a.iter_mut().zip(b).for_each(|(a, b)| *a = vmaxq_s32(*a, b));
     a

@@ -143,6 +143,21 @@ fn larger_float(a: Floats, b: Floats) -> Floats {
     [_mm256_max_ps(b[0], a[0]), _mm256_max_ps(b[1], a[1])]
 }
 
+#[inline]
+#[target_feature(enable = "avx2")]
+fn multiply_add(sums: Ints, x: Ints, weights: Ints) -> Ints {
+    [
+        _mm256_add_epi32(sums[0], _mm256_madd_epi16(x[0], weights[0])),
+        _mm256_add_epi32(sums[1], _mm256_madd_epi16(x[1], weights[1])),
+    ]
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn multiply_add_float(sums: Floats, x: Floats, weights: Floats) -> Floats {
+    [_mm256_fmadd_ps(x[0], weights[0], sums[0]), _mm256_fmadd_ps(x[1], weights[1], sums[1])]
+}
+
 /// The weights of a panel's pair as 16-bit integers.
 #[inline]
 #[target_feature(enable = "avx2")]

@@ -136,6 +136,18 @@ fn larger_float(a: Floats, b: Floats) -> Floats {
     _mm512_max_ps(b, a)
 }
 
+#[inline]
+#[target_feature(enable = "avx512f,avx512vnni")]
+fn multiply_add(sums: Ints, x: Ints, weights: Ints) -> Ints {
+    _mm512_dpwssd_epi32(sums, x, weights)
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn multiply_add_float(sums: Floats, x: Floats, weights: Floats) -> Floats {
+    _mm512_fmadd_ps(x, weights, sums)
+}
+
 /// Not inlined, so that the constants of a rule are in registers.
 #[inline(never)]
 #[target_feature(enable = "avx512f")]
