@@ -51,6 +51,8 @@ pub(crate) struct Builder<'a> {
     names: HashSet<String>,
     /// The part of the module whose parameters the current operation uses, with a slash: `conv/`.
     scope: String,
+    /// The last such part.
+    last_scope: String,
 }
 
 impl Value {
@@ -82,13 +84,21 @@ impl<'a> Builder<'a> {
             batch: None,
             names: reserved.iter().cloned().collect(),
             scope: String::new(),
+            last_scope: String::new(),
         }
     }
 
-    /// Makes the captured tensor `id` an input of that name, as Burn has it.
-    pub(crate) fn input(&mut self, id: CapturedId, dtype: DType, name: &str) -> Result<(), Refusal> {
+    /// Makes the captured tensor `id` an input of that name, its dimensions in the given order.
+    pub(crate) fn input(
+        &mut self,
+        id: CapturedId,
+        dtype: DType,
+        name: &str,
+        order: &[usize],
+    ) -> Result<(), Refusal> {
         let shape = self.program.shape(id).clone();
-        let layout = Layout::row_major(&shape);
+        let layout = Layout::stored(&shape, order);
+        let shape = Shape(order.iter().map(|&dim| shape.0[dim]).collect());
         let tensor = self.add_computed(name.into(), element_type(dtype)?, shape);
         self.graph.inputs.push(tensor);
         self.values.insert(id, Value::Computed(Stored { tensor, layout }));
@@ -109,8 +119,21 @@ impl<'a> Builder<'a> {
             let module = parameter.and_then(|name| name.rsplit_once('/')).map(|(module, _)| module);
             if let Some(module) = module.filter(|_| self.scope.is_empty()) {
                 self.scope = format!("{module}/");
+                self.last_scope.clone_from(&self.scope);
             }
         }
+    }
+
+    /// Where in the module the current operation is, as far as its parameters tell: `in 'conv'`, or `after 'conv'`.
+    pub(crate) fn place(&self) -> Option<String> {
+        let preposition = if self.scope.is_empty() { "after" } else { "in" };
+        let module = self.last_scope.strip_suffix('/')?;
+        Some(format!("{preposition} '{module}'"))
+    }
+
+    /// Whether another operation or the caller reads a captured tensor.
+    pub(crate) fn is_wanted(&self, tensor: &TensorIr) -> bool {
+        self.readers.get(&tensor.id).is_some_and(|&readers| readers > 0)
     }
 
     /// What a captured tensor has become.
@@ -321,11 +344,10 @@ impl<'a> Builder<'a> {
         self.graph.tensors[tensor.index()].name = name;
     }
 
-    /// Makes the captured tensor `id` an output of that name, in Burn's order.
-    pub(crate) fn output(&mut self, id: CapturedId, name: &str) -> Result<(), Refusal> {
+    /// Makes the captured tensor `id` an output of that name, its dimensions in the given order.
+    pub(crate) fn output(&mut self, id: CapturedId, name: &str, order: &[usize]) -> Result<(), Refusal> {
         let stored = self.stored_id(id)?;
-        let order: Vec<usize> = (0..stored.layout.rank()).collect();
-        let mut tensor = self.arrange(&stored, &stored.layout.groups(&order));
+        let mut tensor = self.arrange(&stored, &stored.layout.groups(order));
         let is_taken = self.graph.inputs.contains(&tensor) || self.graph.outputs.contains(&tensor);
         if is_taken || self.graph.tensors[tensor.index()].data.is_some() {
             tensor = self.reshape(tensor, self.shape(tensor).clone());
