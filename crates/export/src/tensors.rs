@@ -40,6 +40,8 @@ pub struct TensorMap(Task);
 enum Task {
     /// Give the tensors that are marked a batch of this size, and note where that cannot be.
     Batch { size: usize, marks: Vec<bool>, position: usize, empty: Option<usize> },
+    /// Note the device of the first tensor.
+    Locate(Option<Device>),
     /// Take the tensors out of what gradients are made of.
     Detach,
     /// Move the tensors to a device.
@@ -65,6 +67,10 @@ impl TensorMap {
                     Some(_) if marked => tensor.narrow(0, 0, 1).repeat_dim(0, *size),
                     _ => tensor,
                 }
+            }
+            Task::Locate(device) => {
+                device.get_or_insert_with(|| tensor.device());
+                tensor
             }
             Task::Detach => tensor.without_autodiff(),
             Task::Move(device) => tensor.without_autodiff().to_device(device),
@@ -102,6 +108,16 @@ pub(crate) fn read<T: Tensors>(tensors: T) -> Vec<TensorData> {
     match map.0 {
         Task::Read(data) => data,
         _ => Vec::new(),
+    }
+}
+
+/// The device of the first of `tensors`.
+pub(crate) fn located<T: Tensors>(tensors: T) -> Option<Device> {
+    let mut map = TensorMap(Task::Locate(None));
+    tensors.map(&mut map);
+    match map.0 {
+        Task::Locate(device) => device,
+        _ => None,
     }
 }
 
