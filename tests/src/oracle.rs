@@ -57,11 +57,10 @@ impl LiteRt {
     pub fn run_all(&self, resolver: &str, models: &[(&[u8], &[Array])]) -> Vec<Result<Vec<Array>, String>> {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut command = Command::new(&self.python);
-        command
-            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("litert.py"))
-            .args(["--resolver", resolver]);
+        command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("litert.py")).args(["--resolver", resolver]);
         let paths = |number: usize| {
-            ["tflite", "inputs.npz", "outputs.npz"].map(|ending| folder.path().join(format!("{number}.{ending}")))
+            ["tflite", "inputs.npz", "outputs.npz"]
+                .map(|ending| folder.path().join(format!("{number}.{ending}")))
         };
         for (number, (model, inputs)) in models.iter().enumerate() {
             let [model_path, input_path, output_path] = paths(number);
@@ -74,8 +73,13 @@ impl LiteRt {
         let output = |number: usize| {
             let [model_path, _, output_path] = paths(number);
             let model_path = model_path.display().to_string();
-            let complaint = || complaints.lines().find(|line| line.contains(&model_path)).unwrap_or(&complaints);
-            if output_path.exists() { Ok(read_npz(&output_path, "output")) } else { Err(complaint().to_owned()) }
+            let complaint =
+                || complaints.lines().find(|line| line.contains(&model_path)).unwrap_or(&complaints);
+            if output_path.exists() {
+                Ok(read_npz(&output_path, "output"))
+            } else {
+                Err(complaint().to_owned())
+            }
         };
         (0..models.len()).map(output).collect()
     }

@@ -39,7 +39,11 @@ impl AudioGates {
             gate: causal(dilation),
             mix: pointwise(CHANNELS, CHANNELS),
         };
-        Self { enter: pointwise(1, CHANNELS), layers: [1, 2, 4, 8].map(layer).into(), leave: pointwise(CHANNELS, 1) }
+        Self {
+            enter: pointwise(1, CHANNELS),
+            layers: [1, 2, 4, 8].map(layer).into(),
+            leave: pointwise(CHANNELS, 1),
+        }
     }
 
     /// A filtered waveform `[N, 1, L]` of a waveform `[N, 1, L]`.

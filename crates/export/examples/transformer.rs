@@ -4,7 +4,9 @@
 
 use burn::module::Module;
 use burn::nn::transformer::{TransformerEncoder, TransformerEncoderConfig, TransformerEncoderInput};
-use burn::nn::{Embedding, EmbeddingConfig, Linear, LinearConfig, PositionalEncoding, PositionalEncodingConfig};
+use burn::nn::{
+    Embedding, EmbeddingConfig, Linear, LinearConfig, PositionalEncoding, PositionalEncodingConfig,
+};
 use burn::tensor::{Device, Int, Tensor};
 use burnlite_export::Exporter;
 use burnlite_runtime::Interpreter;

@@ -35,7 +35,8 @@ where
     let outputs = read(forward(&module.valid(), sample));
     let in_order = |data: &TensorData, name: &str| -> Result<Tensor<'static>, Error> {
         let order = order(name, data.shape().as_slice().len());
-        let constant = Constant::captured(data, None).map_err(|refusal| Error::NotRun { reason: refusal.0 })?;
+        let constant =
+            Constant::captured(data, None).map_err(|refusal| Error::NotRun { reason: refusal.0 })?;
         Ok(constant.permuted(&order).into_tensor(name.into()))
     };
     model.check()?;
@@ -44,7 +45,8 @@ where
         ids.iter().zip(data).map(|(id, data)| in_order(data, &graph.tensors[id.index()].name)).collect()
     };
     let (inputs, expected) = (named(&graph.inputs, &inputs)?, named(&graph.outputs, &outputs)?);
-    let found = run(model, &inputs, &expected).map_err(|error| Error::NotRun { reason: error.to_string() })?;
+    let found =
+        run(model, &inputs, &expected).map_err(|error| Error::NotRun { reason: error.to_string() })?;
     expected.iter().zip(found).try_for_each(|(expected, found)| compare(expected, &found))
 }
 
@@ -99,7 +101,8 @@ fn reals<E: Element>(elements: &[E]) -> Vec<f64> {
 fn compare(expected: &Tensor<'_>, found: &[f64]) -> Result<(), Error> {
     let element_type = expected.element_type;
     let reals = for_element_type!(element_type, E => reals(&expected.elements_of::<E>()?));
-    let largest = reals.iter().filter(|real| real.is_finite()).fold(SMALLEST, |largest, real| largest.max(real.abs()));
+    let largest =
+        reals.iter().filter(|real| real.is_finite()).fold(SMALLEST, |largest, real| largest.max(real.abs()));
     let is_float = matches!(element_type, ElementType::Float32 | ElementType::Float64);
     let allowed = if is_float { TOLERANCE * largest } else { 0.0 };
     // The difference of two equal infinities, or of two NaN, is none.
@@ -152,7 +155,10 @@ mod tests {
         exporter.verify(&model, &FUNCTION, numbers([4, 5]), |_, x| forward(x)).unwrap();
         let other = |x: Tensor<2>| (x.clone().argmin(1), x.clone().greater_elem(0.0), x.log());
         let error = exporter.verify(&model, &FUNCTION, numbers([4, 5]), |_, x| other(x)).unwrap_err();
-        assert!(matches!(&error, Error::Deviation { output, allowed: 0.0, .. } if output == "output_0"), "{error}");
+        assert!(
+            matches!(&error, Error::Deviation { output, allowed: 0.0, .. } if output == "output_0"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -166,7 +172,10 @@ mod tests {
         };
         let exporter = Exporter::new().output("sum");
         let error = exporter.save(&path, &FUNCTION, numbers([2, 3]), forward).unwrap_err();
-        assert!(matches!(error, Error::Deviation { difference, .. } if (difference - 0.25).abs() < 1e-6), "{error}");
+        assert!(
+            matches!(error, Error::Deviation { difference, .. } if (difference - 0.25).abs() < 1e-6),
+            "{error}"
+        );
         assert!(error.to_string().starts_with("output 'sum' differs from Burn's by up to 2.5e-1"), "{error}");
         assert!(!path.exists());
         exporter.check(false).save(&path, &FUNCTION, numbers([2, 3]), forward).unwrap();

@@ -13,8 +13,8 @@ use crate::file;
 use crate::layout::ImageLayout;
 use crate::lower::{Lowering, lower};
 use crate::program::Program;
-use crate::{Error, layout};
 use crate::tensors::{Tensors, batched};
+use crate::{Error, layout};
 
 /// The batches with which a module is captured to see what depends on them; the next two where the forward pass is another
 /// for each, for Burn multiplies matrices one way or the other depending on how many there are. Not 1: Burn may leave out
@@ -466,12 +466,18 @@ mod tests {
             let model = exporter.output("y").output("means").export_function(sample(), forward).unwrap();
             let graph = model.main().unwrap();
             assert!(graph.operators.iter().all(|operator| operator.op.name() != "TRANSPOSE"));
-            graph.inputs.iter().chain(&graph.outputs).map(|id| graph.tensors[id.index()].shape.clone()).collect()
+            graph
+                .inputs
+                .iter()
+                .chain(&graph.outputs)
+                .map(|id| graph.tensors[id.index()].shape.clone())
+                .collect()
         };
         assert_eq!(shapes(Exporter::new()), [vec![1, 3, 4, 5], vec![1, 3, 4, 5], vec![1, 4, 5]]);
         let nhwc = Exporter::new().layout(ImageLayout::Nhwc);
         assert_eq!(shapes(nhwc), [vec![1, 4, 5, 3], vec![1, 4, 5, 3], vec![1, 4, 5]]);
-        let unknown = Exporter::new().layout_of("x", ImageLayout::Nhwc).export_function(sample(), relu).unwrap_err();
+        let unknown =
+            Exporter::new().layout_of("x", ImageLayout::Nhwc).export_function(sample(), relu).unwrap_err();
         assert_eq!(unknown, Error::UnknownName { name: "x".into() });
     }
 

@@ -50,10 +50,15 @@ fn litert_computes_what_burn_computes() {
     let exported: Vec<Exported> = cases.iter().map(Case::export).collect();
     let samples = |(case, exported): (&'_ Case, &'_ Exported)| {
         let name = case.name;
-        exported.samples.iter().map(|sample| (name, exported.bytes.clone(), sample.inputs.clone(), sample.outputs.clone())).collect::<Vec<_>>()
+        exported
+            .samples
+            .iter()
+            .map(|sample| (name, exported.bytes.clone(), sample.inputs.clone(), sample.outputs.clone()))
+            .collect::<Vec<_>>()
     };
     let runs: Vec<_> = cases.iter().zip(&exported).flat_map(samples).collect();
-    let models: Vec<(&[u8], &[Array])> = runs.iter().map(|(_, bytes, inputs, _)| (&bytes[..], &inputs[..])).collect();
+    let models: Vec<(&[u8], &[Array])> =
+        runs.iter().map(|(_, bytes, inputs, _)| (&bytes[..], &inputs[..])).collect();
     // What users get: optimized kernels. The reference resolver lacks ELU, CEIL and ROUND.
     let found = litert.run_all("default", &models);
     let faults: Vec<String> = runs
@@ -86,7 +91,9 @@ fn agree(found: &[Array], expected: &[Array]) -> Result<(), String> {
                     return Err(format!("output {index} is {found}, expected {expected}"));
                 }
             }
-            _ if found != expected => return Err(format!("output {index} is {found:?}, expected {expected:?}")),
+            _ if found != expected => {
+                return Err(format!("output {index} is {found:?}, expected {expected:?}"));
+            }
             _ => {}
         }
     }
@@ -98,7 +105,8 @@ fn nothing_is_moved_in_convolutional_networks() {
     for network in networks().into_iter().filter(|network| network.is_convolutional) {
         let exported = network.case.export();
         let model = Model::from_bytes(&exported.bytes).unwrap();
-        let operators: Vec<&str> = model.graphs[0].operators.iter().map(|operator| operator.op.name()).collect();
+        let operators: Vec<&str> =
+            model.graphs[0].operators.iter().map(|operator| operator.op.name()).collect();
         assert!(!operators.contains(&"TRANSPOSE"), "{}: {operators:?}", network.case.name);
     }
 }
@@ -161,7 +169,11 @@ fn quantized_networks_run_and_litert_computes_the_same() {
         .filter(|(_, (ours, theirs))| ours != theirs)
         .map(|(model, (ours, theirs))| match theirs {
             Err(refusal) => format!("{}: {refusal}", model.name),
-            Ok(theirs) => format!("{}: {}", model.name, agree(ours.as_ref().unwrap(), theirs).err().unwrap_or("other bits".into())),
+            Ok(theirs) => format!(
+                "{}: {}",
+                model.name,
+                agree(ours.as_ref().unwrap(), theirs).err().unwrap_or("other bits".into())
+            ),
         })
         .collect();
     assert!(different.is_empty(), "{}", different.join("\n"));

@@ -38,10 +38,21 @@ fn of_images(name: &'static str, function: fn(Tensor<4>) -> Tensor<4>) -> Case {
 
 /// Every operation that is lowered is in one of them at least.
 pub(crate) fn cases() -> Vec<Case> {
-    [functions(), activations(), comparisons(), reductions(), movements(), indices(), layers(), norms(), resizes(), sequences()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        functions(),
+        activations(),
+        comparisons(),
+        reductions(),
+        movements(),
+        indices(),
+        layers(),
+        norms(),
+        resizes(),
+        sequences(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn functions() -> Vec<Case> {
@@ -53,7 +64,9 @@ fn functions() -> Vec<Case> {
         of_matrix("log1p", |x| (x * 0.9).log1p()),
         of_matrix("square_root", |x| (x + 1.5).sqrt()),
         of_matrix("reciprocal", |x| (x + 1.5).recip()),
-        of_matrix("powers", |x| (x.clone() + 1.5).powf(x.clone()) + (x.clone() + 1.5).powf_scalar(-0.5) + x.powi_scalar(3)),
+        of_matrix("powers", |x| {
+            (x.clone() + 1.5).powf(x.clone()) + (x.clone() + 1.5).powf_scalar(-0.5) + x.powi_scalar(3)
+        }),
         Case::new("integer_power", FUNCTION, numbers([3, 6]), |_, x: Tensor<2>| {
             let exponents = (x.clone() * 2.0).round();
             (x + 2.0).powi(exponents)
@@ -62,15 +75,21 @@ fn functions() -> Vec<Case> {
         of_matrix("sine_and_cosine", |x| (x.clone() * 3.0).sin() + (x * 3.0).cos()),
         of_matrix("tangent", |x| x.tan()),
         of_matrix("hyperbolic", |x| x.clone().sinh() + x.clone().cosh() + x.tanh()),
-        of_matrix("inverse_hyperbolic", |x| x.clone().asinh() + (x.clone() + 2.5).acosh() + (x * 0.9).atanh()),
+        of_matrix("inverse_hyperbolic", |x| {
+            x.clone().asinh() + (x.clone() + 2.5).acosh() + (x * 0.9).atanh()
+        }),
         of_matrix("rounding", |x| {
             let x = x * 5.0;
             x.clone().round() + x.clone().floor() * 2.0 + x.clone().ceil() * 3.0 + x.trunc() * 4.0
         }),
         of_matrix("sign_and_magnitude", |x| x.clone().sign() + x.clone().abs() - x.neg()),
-        of_matrix("remainders", |x| (x.clone() * 9.0).remainder_scalar(4.0) + (x.clone() * 9.0).remainder(x.abs() + 1.0)),
+        of_matrix("remainders", |x| {
+            (x.clone() * 9.0).remainder_scalar(4.0) + (x.clone() * 9.0).remainder(x.abs() + 1.0)
+        }),
         of_matrix("clamp", |x| x.clone().clamp(-0.3, 0.6) + x.clone().clamp_min(-0.2) + x.clamp_max(0.4)),
-        of_matrix("running", |x| x.clone().cumsum(1) + x.clone().cumprod(1) + x.clone().cummax(1) + x.cummin(1)),
+        of_matrix("running", |x| {
+            x.clone().cumsum(1) + x.clone().cumprod(1) + x.clone().cummax(1) + x.cummin(1)
+        }),
         of_matrices("cross_product", |x| x.clone().narrow(1, 0, 3).cross(x.narrow(1, 3, 3), 1)),
         Case::new("bits", FUNCTION, numbers([3, 6]), |_, x: Tensor<2>| {
             let x = (x * 100.0).int();
@@ -82,7 +101,8 @@ fn functions() -> Vec<Case> {
             (x.clone() * 3 + x.clone().max_dim(1) - 7, x.float())
         }),
         of_matrix("random_numbers_are_not_there_in_inference", |x| {
-            DropoutConfig::new(0.5).init().forward(x.clone()) + GaussianNoiseConfig::new(0.5).init().forward(x)
+            DropoutConfig::new(0.5).init().forward(x.clone())
+                + GaussianNoiseConfig::new(0.5).init().forward(x)
         }),
     ]
 }
@@ -92,9 +112,12 @@ fn activations() -> Vec<Case> {
         of_matrix("relu", |x| relu(x)),
         of_matrix("relu6", |x| relu6(x * 10.0)),
         of_matrix("leaky_relu", |x| leaky_relu(x, 0.1)),
-        Case::new("prelu", PReluConfig::new().with_num_parameters(4).init(&Device::flex()), numbers([3, 4, 5]), |prelu, x: Tensor<3>| {
-            prelu.forward(x)
-        }),
+        Case::new(
+            "prelu",
+            PReluConfig::new().with_num_parameters(4).init(&Device::flex()),
+            numbers([3, 4, 5]),
+            |prelu, x: Tensor<3>| prelu.forward(x),
+        ),
         of_matrix("gelu", |x| gelu(x * 3.0)),
         of_matrix("gelu_approximate", |x| gelu_approximate(x * 3.0)),
         of_matrix("sigmoid", |x| sigmoid(x * 3.0)),
@@ -128,7 +151,11 @@ fn comparisons() -> Vec<Case> {
             let equal = x.clone().equal(y.clone()).bool_xor(ordered.clone());
             let other = x.clone().not_equal(y.clone()).bool_and(x.clone().greater_equal_elem(-0.2));
             let more = x.clone().lower_equal(y.clone()).bool_and(x.clone().greater(y).bool_not());
-            ordered.float() + larger.int().float() * 2.0 + equal.float() * 4.0 + other.float() * 8.0 + more.float() * 16.0
+            ordered.float()
+                + larger.int().float() * 2.0
+                + equal.float() * 4.0
+                + other.float() * 8.0
+                + more.float() * 16.0
         }),
         Case::new("comparisons_with_numbers", FUNCTION, numbers([3, 6]), |_, x: Tensor<2>| {
             (x.clone().greater_elem(0.1).bool_or(x.clone().equal_elem(0.0)), x.lower_elem(-0.1))
@@ -159,20 +186,28 @@ fn reductions() -> Vec<Case> {
         of_matrices("largest_magnitude_along_a_dimension", |x| x.max_abs_dim(2)),
         of_matrices("product_along_a_dimension", |x| (x + 1.0).prod_dim(1)),
         of_matrices("variance", |x| x.var(2)),
-        Case::new("reductions_of_everything", parameter([3, 4]), numbers([3, 4]), |table: &Param<Tensor<2>>, x| {
-            let products = table.val().matmul(numbers([4, 2]).to_device(&x.device()));
-            let spread = x.clone().narrow(1, 0, 2) * products.clone().sum().unsqueeze::<2>();
-            spread + products.mean().unsqueeze::<2>()
-        }),
+        Case::new(
+            "reductions_of_everything",
+            parameter([3, 4]),
+            numbers([3, 4]),
+            |table: &Param<Tensor<2>>, x| {
+                let products = table.val().matmul(numbers([4, 2]).to_device(&x.device()));
+                let spread = x.clone().narrow(1, 0, 2) * products.clone().sum().unsqueeze::<2>();
+                spread + products.mean().unsqueeze::<2>()
+            },
+        ),
         Case::new("product_of_everything", FUNCTION, numbers([3, 5]), |_, x: Tensor<2>| {
             let product = (x.clone().mean_dim(0) + 1.5).prod();
             x * product.unsqueeze::<2>()
         }),
         Case::new("batch_is_reduced", FUNCTION, numbers([3, 4]), |_, x: Tensor<2>| {
-            let whole = x.clone().sum() + x.clone().mean() + x.clone().max() + x.clone().min() + x.clone().max_abs();
+            let whole =
+                x.clone().sum() + x.clone().mean() + x.clone().max() + x.clone().min() + x.clone().max_abs();
             x + whole.unsqueeze::<2>()
         }),
-        Case::new("positions_of_extremes", FUNCTION, numbers([3, 6, 5]), |_, x: Tensor<3>| (x.clone().argmax(1), x.argmin(2))),
+        Case::new("positions_of_extremes", FUNCTION, numbers([3, 6, 5]), |_, x: Tensor<3>| {
+            (x.clone().argmax(1), x.argmin(2))
+        }),
         Case::new("extremes_with_positions", FUNCTION, numbers([3, 6, 5]), |_, x: Tensor<3>| {
             let (largest, at) = x.clone().max_dim_with_indices(1);
             let (smallest, below) = x.min_dim_with_indices(1);
@@ -196,7 +231,11 @@ fn movements() -> Vec<Case> {
         of_images("permute", |x| x.permute([0, 3, 1, 2])),
         of_images("flatten", |x| x.flatten::<2>(1, 3).exp().reshape([-1, 4, 6, 7])),
         of_matrices("slices", |x| {
-            let parts = vec![x.clone().slice(s![.., 1..3, ..]), x.clone().slice(s![.., 0..6;3, ..]), x.slice(s![.., ..;-2, ..])];
+            let parts = vec![
+                x.clone().slice(s![.., 1..3, ..]),
+                x.clone().slice(s![.., 0..6;3, ..]),
+                x.slice(s![.., ..;-2, ..]),
+            ];
             Tensor::cat(parts, 1)
         }),
         of_matrices("narrow", |x| x.narrow(2, 1, 3)),
@@ -205,7 +244,9 @@ fn movements() -> Vec<Case> {
             Tensor::cat(vec![second, first], 1)
         }),
         of_matrices("split", |x| Tensor::cat(x.split(4, 1).into_iter().rev().collect(), 1)),
-        of_matrices("stack", |x| Tensor::stack::<4>(vec![x.clone(), x.clone() * 2.0], 1).sum_dim(1).squeeze_dim(1)),
+        of_matrices("stack", |x| {
+            Tensor::stack::<4>(vec![x.clone(), x.clone() * 2.0], 1).sum_dim(1).squeeze_dim(1)
+        }),
         of_matrices("part_replaced", |x| {
             let [batch, ..] = x.dims();
             let part = x.clone().narrow(1, 0, 2) * 2.0;
@@ -216,9 +257,13 @@ fn movements() -> Vec<Case> {
             let part = x.clone().slice([0..batch, 0..2, 0..3]) * 2.0;
             x.slice_assign([0..batch, 3..5, 1..4], part)
         }),
-        of_images("pad_with_a_number", |x| x.clone().pad((1, 2, 0, 1), PadMode::Constant(0.0)) + x.pad((1, 2, 0, 1), PadMode::Constant(1.5))),
+        of_images("pad_with_a_number", |x| {
+            x.clone().pad((1, 2, 0, 1), PadMode::Constant(0.0)) + x.pad((1, 2, 0, 1), PadMode::Constant(1.5))
+        }),
         of_images("pad_with_a_reflection", |x| x.pad((2, 1, 1, 0), PadMode::Reflect)),
-        of_images("pad_with_the_edge", |x| x.clone().pad((1, 1, 1, 1), PadMode::Edge) + x.pad((2, 0, 0, 2), PadMode::Edge)),
+        of_images("pad_with_the_edge", |x| {
+            x.clone().pad((1, 1, 1, 1), PadMode::Edge) + x.pad((2, 0, 0, 2), PadMode::Edge)
+        }),
         of_matrices("repeat", |x| x.repeat_dim(1, 2)),
         of_matrices("expand", |x| x.mean_dim(2).expand([-1, 6, 4])),
         of_matrices("flip", |x| x.flip([1, 2])),
@@ -243,12 +288,19 @@ fn indices() -> Vec<Case> {
     let device = Device::flex();
     let tokens = || (numbers::<2>([3, 7]) * 9.0 + 10.0).int();
     vec![
-        of_matrices("select", |x| x.clone().select(1, Tensor::<1, Int>::from_data([4, 0, 0, 2], &x.device()))),
-        of_matrices("gather", |x| x.clone().gather(1, x.argmax(1).repeat_dim(1, 4))),
-        Case::new("gather_nd", parameter([4, 5]), numbers([3, 3]), |table: &Param<Tensor<2>>, x: Tensor<2>| {
-            let at = ((x + 1.0) * 1.9).int();
-            table.val().gather_nd::<3, 2>(Tensor::stack(vec![at.clone(), at], 2))
+        of_matrices("select", |x| {
+            x.clone().select(1, Tensor::<1, Int>::from_data([4, 0, 0, 2], &x.device()))
         }),
+        of_matrices("gather", |x| x.clone().gather(1, x.argmax(1).repeat_dim(1, 4))),
+        Case::new(
+            "gather_nd",
+            parameter([4, 5]),
+            numbers([3, 3]),
+            |table: &Param<Tensor<2>>, x: Tensor<2>| {
+                let at = ((x + 1.0) * 1.9).int();
+                table.val().gather_nd::<3, 2>(Tensor::stack(vec![at.clone(), at], 2))
+            },
+        ),
         of_matrices("select_assign", |x| {
             let rows = Tensor::<1, Int>::from_data([4, 0, 4], &x.device());
             x.clone().select_assign(1, rows, x.narrow(1, 1, 3), IndexingUpdateOp::Add)
@@ -257,12 +309,22 @@ fn indices() -> Vec<Case> {
             let at = x.clone().argmax(2).repeat_dim(2, 2);
             x.clone().scatter(2, at, x.narrow(2, 0, 2), IndexingUpdateOp::Add)
         }),
-        Case::new("scatter_nd", parameter([6, 4]), numbers([3, 4]), |table: &Param<Tensor<2>>, x: Tensor<2>| {
-            let at = (x.clone().narrow(1, 0, 1) * 2.9 + 3.0).int();
-            let table = table.val().scatter_nd::<2, 2>(at, x.clone(), IndexingUpdateOp::Add);
-            x.matmul(table.transpose())
-        }),
-        Case::new("embedding", EmbeddingConfig::new(20, 4).init(&device), tokens(), |table: &Embedding, x| table.forward(x)),
+        Case::new(
+            "scatter_nd",
+            parameter([6, 4]),
+            numbers([3, 4]),
+            |table: &Param<Tensor<2>>, x: Tensor<2>| {
+                let at = (x.clone().narrow(1, 0, 1) * 2.9 + 3.0).int();
+                let table = table.val().scatter_nd::<2, 2>(at, x.clone(), IndexingUpdateOp::Add);
+                x.matmul(table.transpose())
+            },
+        ),
+        Case::new(
+            "embedding",
+            EmbeddingConfig::new(20, 4).init(&device),
+            tokens(),
+            |table: &Embedding, x| table.forward(x),
+        ),
     ]
 }
 
@@ -273,37 +335,69 @@ fn layers() -> Vec<Case> {
     let conv2d = |outputs: usize| Conv2dConfig::new([4, outputs], [3, 3]);
     let conv1d = |outputs: usize| Conv1dConfig::new(4, outputs, 3);
     vec![
-        Case::new("linear", LinearConfig::new(6, 5).init(&device), numbers([3, 6]), |layer: &Linear, x: Tensor<2>| layer.forward(x)),
-        Case::new("linear_of_sequences", LinearConfig::new(6, 5).with_bias(false).init(&device), numbers([3, 4, 6]), |layer: &Linear, x: Tensor<3>| {
-            layer.forward(x)
-        }),
+        Case::new(
+            "linear",
+            LinearConfig::new(6, 5).init(&device),
+            numbers([3, 6]),
+            |layer: &Linear, x: Tensor<2>| layer.forward(x),
+        ),
+        Case::new(
+            "linear_of_sequences",
+            LinearConfig::new(6, 5).with_bias(false).init(&device),
+            numbers([3, 4, 6]),
+            |layer: &Linear, x: Tensor<3>| layer.forward(x),
+        ),
         of_matrices("matmul", |x| x.clone().matmul(x.swap_dims(1, 2))),
         Case::new("conv2d", conv2d(5).init(&device), image(), |layer: &conv::Conv2d, x| layer.forward(x)),
-        Case::new("conv2d_with_stride_and_dilation", conv2d(5).with_stride([2, 1]).with_dilation([1, 2]).init(&device), image(), |layer: &conv::Conv2d, x| {
-            layer.forward(x)
-        }),
-        Case::new("conv2d_with_same_padding", conv2d(5).with_padding(PaddingConfig2d::Same).init(&device), image(), |layer: &conv::Conv2d, x| {
-            layer.forward(x)
-        }),
+        Case::new(
+            "conv2d_with_stride_and_dilation",
+            conv2d(5).with_stride([2, 1]).with_dilation([1, 2]).init(&device),
+            image(),
+            |layer: &conv::Conv2d, x| layer.forward(x),
+        ),
+        Case::new(
+            "conv2d_with_same_padding",
+            conv2d(5).with_padding(PaddingConfig2d::Same).init(&device),
+            image(),
+            |layer: &conv::Conv2d, x| layer.forward(x),
+        ),
         Case::new(
             "conv2d_with_asymmetric_padding",
             conv2d(5).with_padding(PaddingConfig2d::Explicit(2, 0, 1, 3)).init(&device),
             image(),
             |layer: &conv::Conv2d, x| layer.forward(x),
         ),
-        Case::new("conv2d_in_groups", conv2d(6).with_groups(2).with_bias(false).init(&device), image(), |layer: &conv::Conv2d, x| {
-            layer.forward(x)
-        }),
-        Case::new("conv2d_of_each_channel", conv2d(8).with_groups(4).init(&device), image(), |layer: &conv::Conv2d, x| layer.forward(x)),
-        Case::new("conv1d", conv1d(5).with_padding(PaddingConfig1d::Explicit(2, 0)).init(&device), sequence(), |layer: &conv::Conv1d, x| {
-            layer.forward(x)
-        }),
-        Case::new("conv1d_with_dilation", conv1d(4).with_groups(4).with_dilation(3).init(&device), sequence(), |layer: &conv::Conv1d, x| {
-            layer.forward(x)
-        }),
+        Case::new(
+            "conv2d_in_groups",
+            conv2d(6).with_groups(2).with_bias(false).init(&device),
+            image(),
+            |layer: &conv::Conv2d, x| layer.forward(x),
+        ),
+        Case::new(
+            "conv2d_of_each_channel",
+            conv2d(8).with_groups(4).init(&device),
+            image(),
+            |layer: &conv::Conv2d, x| layer.forward(x),
+        ),
+        Case::new(
+            "conv1d",
+            conv1d(5).with_padding(PaddingConfig1d::Explicit(2, 0)).init(&device),
+            sequence(),
+            |layer: &conv::Conv1d, x| layer.forward(x),
+        ),
+        Case::new(
+            "conv1d_with_dilation",
+            conv1d(4).with_groups(4).with_dilation(3).init(&device),
+            sequence(),
+            |layer: &conv::Conv1d, x| layer.forward(x),
+        ),
         Case::new(
             "conv_transpose2d",
-            ConvTranspose2dConfig::new([4, 5], [3, 3]).with_stride([2, 2]).with_padding([1, 1]).with_padding_out([1, 0]).init(&device),
+            ConvTranspose2dConfig::new([4, 5], [3, 3])
+                .with_stride([2, 2])
+                .with_padding([1, 1])
+                .with_padding_out([1, 0])
+                .init(&device),
             image(),
             |layer: &conv::ConvTranspose2d, x| layer.forward(x),
         ),
@@ -313,29 +407,69 @@ fn layers() -> Vec<Case> {
             image(),
             |layer: &conv::ConvTranspose2d, x| layer.forward(x),
         ),
-        Case::new("conv_transpose1d", ConvTranspose1dConfig::new([4, 5], 4).with_stride(2).with_padding(1).init(&device), sequence(), |layer: &conv::ConvTranspose1d, x| {
-            layer.forward(x)
+        Case::new(
+            "conv_transpose1d",
+            ConvTranspose1dConfig::new([4, 5], 4).with_stride(2).with_padding(1).init(&device),
+            sequence(),
+            |layer: &conv::ConvTranspose1d, x| layer.forward(x),
+        ),
+        Case::new(
+            "max_pool2d",
+            MaxPool2dConfig::new([3, 3])
+                .with_strides([2, 2])
+                .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
+                .init(),
+            image(),
+            |pool: &pool::MaxPool2d, x| pool.forward(x),
+        ),
+        Case::new(
+            "max_pool1d",
+            MaxPool1dConfig::new(2).with_stride(2).init(),
+            sequence(),
+            |pool: &pool::MaxPool1d, x| pool.forward(x),
+        ),
+        of_images("max_pool2d_beside_places_that_nobody_reads", |x| {
+            max_pool2d_with_indices(x, MaxPoolOptions::new([2, 2])).0
         }),
-        Case::new("max_pool2d", MaxPool2dConfig::new([3, 3]).with_strides([2, 2]).with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1)).init(), image(), |pool: &pool::MaxPool2d, x| {
-            pool.forward(x)
-        }),
-        Case::new("max_pool1d", MaxPool1dConfig::new(2).with_stride(2).init(), sequence(), |pool: &pool::MaxPool1d, x| pool.forward(x)),
-        of_images("max_pool2d_beside_places_that_nobody_reads", |x| max_pool2d_with_indices(x, MaxPoolOptions::new([2, 2])).0),
         Case::new("max_pool1d_beside_places_that_nobody_reads", FUNCTION, sequence(), |_, x: Tensor<3>| {
             max_pool1d_with_indices(x, MaxPoolOptions::new([2])).0
         }),
-        Case::new("avg_pool2d", AvgPool2dConfig::new([3, 3]).with_strides([2, 2]).with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1)).init(), image(), |pool: &pool::AvgPool2d, x| {
-            pool.forward(x)
-        }),
         Case::new(
-            "avg_pool2d_without_the_border",
-            AvgPool2dConfig::new([3, 3]).with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1)).with_count_include_pad(false).init(),
+            "avg_pool2d",
+            AvgPool2dConfig::new([3, 3])
+                .with_strides([2, 2])
+                .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
+                .init(),
             image(),
             |pool: &pool::AvgPool2d, x| pool.forward(x),
         ),
-        Case::new("avg_pool1d", AvgPool1dConfig::new(3).with_stride(2).init(), sequence(), |pool: &pool::AvgPool1d, x| pool.forward(x)),
-        Case::new("adaptive_avg_pool2d", AdaptiveAvgPool2dConfig::new([4, 3]).init(), image(), |pool: &pool::AdaptiveAvgPool2d, x| pool.forward(x)),
-        Case::new("adaptive_avg_pool1d", AdaptiveAvgPool1dConfig::new(4).init(), sequence(), |pool: &pool::AdaptiveAvgPool1d, x| pool.forward(x)),
+        Case::new(
+            "avg_pool2d_without_the_border",
+            AvgPool2dConfig::new([3, 3])
+                .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
+                .with_count_include_pad(false)
+                .init(),
+            image(),
+            |pool: &pool::AvgPool2d, x| pool.forward(x),
+        ),
+        Case::new(
+            "avg_pool1d",
+            AvgPool1dConfig::new(3).with_stride(2).init(),
+            sequence(),
+            |pool: &pool::AvgPool1d, x| pool.forward(x),
+        ),
+        Case::new(
+            "adaptive_avg_pool2d",
+            AdaptiveAvgPool2dConfig::new([4, 3]).init(),
+            image(),
+            |pool: &pool::AdaptiveAvgPool2d, x| pool.forward(x),
+        ),
+        Case::new(
+            "adaptive_avg_pool1d",
+            AdaptiveAvgPool1dConfig::new(4).init(),
+            sequence(),
+            |pool: &pool::AdaptiveAvgPool1d, x| pool.forward(x),
+        ),
     ]
 }
 
@@ -343,25 +477,75 @@ fn norms() -> Vec<Case> {
     let device = Device::flex();
     let image = || numbers([3, 4, 5, 6]);
     vec![
-        Case::new("batch_norm", BatchNormConfig::new(4).init(&device), image(), |norm: &BatchNorm, x: Tensor<4>| norm.forward(x)),
-        Case::new("layer_norm", LayerNormConfig::new(6).init(&device), image(), |norm: &LayerNorm, x: Tensor<4>| norm.forward(x)),
-        Case::new("group_norm", GroupNormConfig::new(2, 4).init(&device), image(), |norm: &GroupNorm, x: Tensor<4>| norm.forward(x)),
-        Case::new("instance_norm", InstanceNormConfig::new(4).init(&device), image(), |norm: &InstanceNorm, x: Tensor<4>| norm.forward(x)),
-        Case::new("rms_norm", RmsNormConfig::new(6).init(&device), image(), |norm: &RmsNorm, x: Tensor<4>| norm.forward(x)),
+        Case::new(
+            "batch_norm",
+            BatchNormConfig::new(4).init(&device),
+            image(),
+            |norm: &BatchNorm, x: Tensor<4>| norm.forward(x),
+        ),
+        Case::new(
+            "layer_norm",
+            LayerNormConfig::new(6).init(&device),
+            image(),
+            |norm: &LayerNorm, x: Tensor<4>| norm.forward(x),
+        ),
+        Case::new(
+            "group_norm",
+            GroupNormConfig::new(2, 4).init(&device),
+            image(),
+            |norm: &GroupNorm, x: Tensor<4>| norm.forward(x),
+        ),
+        Case::new(
+            "instance_norm",
+            InstanceNormConfig::new(4).init(&device),
+            image(),
+            |norm: &InstanceNorm, x: Tensor<4>| norm.forward(x),
+        ),
+        Case::new(
+            "rms_norm",
+            RmsNormConfig::new(6).init(&device),
+            image(),
+            |norm: &RmsNorm, x: Tensor<4>| norm.forward(x),
+        ),
     ]
 }
 
 fn resizes() -> Vec<Case> {
-    let resize = |mode: InterpolateMode| Interpolate2dConfig::new().with_output_size(Some([9, 5])).with_mode(mode).init();
+    let resize = |mode: InterpolateMode| {
+        Interpolate2dConfig::new().with_output_size(Some([9, 5])).with_mode(mode).init()
+    };
     let image = || numbers([3, 2, 6, 7]);
     vec![
-        Case::new("resize_nearest", resize(InterpolateMode::Nearest), image(), |resize: &interpolate::Interpolate2d, x| resize.forward(x)),
-        Case::new("resize_linear", resize(InterpolateMode::Linear), image(), |resize: &interpolate::Interpolate2d, x| resize.forward(x)),
-        Case::new("resize_cubic", resize(InterpolateMode::Cubic), image(), |resize: &interpolate::Interpolate2d, x| resize.forward(x)),
-        Case::new("resize_of_sequences", Interpolate1dConfig::new().with_output_size(Some(12)).init(), numbers([3, 2, 6]), |resize: &interpolate::Interpolate1d, x| {
-            resize.forward(x)
-        }),
-        Case::new("pixel_shuffle", PixelShuffleConfig::new(2).init(), numbers([3, 8, 3, 4]), |shuffle: &PixelShuffle, x: Tensor<4>| shuffle.forward(x)),
+        Case::new(
+            "resize_nearest",
+            resize(InterpolateMode::Nearest),
+            image(),
+            |resize: &interpolate::Interpolate2d, x| resize.forward(x),
+        ),
+        Case::new(
+            "resize_linear",
+            resize(InterpolateMode::Linear),
+            image(),
+            |resize: &interpolate::Interpolate2d, x| resize.forward(x),
+        ),
+        Case::new(
+            "resize_cubic",
+            resize(InterpolateMode::Cubic),
+            image(),
+            |resize: &interpolate::Interpolate2d, x| resize.forward(x),
+        ),
+        Case::new(
+            "resize_of_sequences",
+            Interpolate1dConfig::new().with_output_size(Some(12)).init(),
+            numbers([3, 2, 6]),
+            |resize: &interpolate::Interpolate1d, x| resize.forward(x),
+        ),
+        Case::new(
+            "pixel_shuffle",
+            PixelShuffleConfig::new(2).init(),
+            numbers([3, 8, 3, 4]),
+            |shuffle: &PixelShuffle, x: Tensor<4>| shuffle.forward(x),
+        ),
     ]
 }
 
@@ -369,23 +553,51 @@ fn sequences() -> Vec<Case> {
     let device = Device::flex();
     let sequence = || numbers([3, 5, 8]);
     vec![
-        Case::new("lstm", LstmConfig::new(8, 6, true).init(&device), sequence(), |lstm: &Lstm, x: Tensor<3>| lstm.forward(x, None).0),
-        Case::new("bidirectional_lstm", BiLstmConfig::new(8, 6, true).init(&device), sequence(), |lstm: &BiLstm, x: Tensor<3>| lstm.forward(x, None).0),
-        Case::new("gru", gru::GruConfig::new(8, 6, true).init(&device), sequence(), |gru: &gru::Gru, x: Tensor<3>| gru.forward(x, None)),
+        Case::new(
+            "lstm",
+            LstmConfig::new(8, 6, true).init(&device),
+            sequence(),
+            |lstm: &Lstm, x: Tensor<3>| lstm.forward(x, None).0,
+        ),
+        Case::new(
+            "bidirectional_lstm",
+            BiLstmConfig::new(8, 6, true).init(&device),
+            sequence(),
+            |lstm: &BiLstm, x: Tensor<3>| lstm.forward(x, None).0,
+        ),
+        Case::new(
+            "gru",
+            gru::GruConfig::new(8, 6, true).init(&device),
+            sequence(),
+            |gru: &gru::Gru, x: Tensor<3>| gru.forward(x, None),
+        ),
         Case::new("attention", FUNCTION, numbers([3, 2, 4, 5]), |_, x: Tensor<4>| {
             let options = AttentionModuleOptions { scale: Some(0.7), softcap: Some(2.0), is_causal: true };
             attention(x.clone(), x.clone() * 2.0, x, None, None, options)
         }),
-        Case::new("multi_head_attention", MultiHeadAttentionConfig::new(8, 2).init(&device), sequence(), |module: &attention::MultiHeadAttention, x: Tensor<3>| {
-            let [batch, length, _] = x.dims();
-            let mask = generate_autoregressive_mask(batch, length, &x.device());
-            module.forward(MhaInput::self_attn(x).mask_attn(mask)).context
-        }),
-        Case::new("cross_attention", CrossAttentionConfig::new(8, 8, 2, 2, 4).init(&device), (sequence(), numbers([3, 7, 8])), |module: &attention::CrossAttention, (query, context): (Tensor<3>, Tensor<3>)| {
-            module.forward(query, context, None)
-        }),
-        Case::new("rotary_positions", RotaryEncodingConfig::new(10, 8).init(&device), numbers([3, 2, 5, 8]), |module: &RotaryEncoding, x: Tensor<4>| {
-            module.forward(x)
-        }),
+        Case::new(
+            "multi_head_attention",
+            MultiHeadAttentionConfig::new(8, 2).init(&device),
+            sequence(),
+            |module: &attention::MultiHeadAttention, x: Tensor<3>| {
+                let [batch, length, _] = x.dims();
+                let mask = generate_autoregressive_mask(batch, length, &x.device());
+                module.forward(MhaInput::self_attn(x).mask_attn(mask)).context
+            },
+        ),
+        Case::new(
+            "cross_attention",
+            CrossAttentionConfig::new(8, 8, 2, 2, 4).init(&device),
+            (sequence(), numbers([3, 7, 8])),
+            |module: &attention::CrossAttention, (query, context): (Tensor<3>, Tensor<3>)| {
+                module.forward(query, context, None)
+            },
+        ),
+        Case::new(
+            "rotary_positions",
+            RotaryEncodingConfig::new(10, 8).init(&device),
+            numbers([3, 2, 5, 8]),
+            |module: &RotaryEncoding, x: Tensor<4>| module.forward(x),
+        ),
     ]
 }

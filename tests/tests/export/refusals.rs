@@ -54,7 +54,10 @@ fn filters_that_are_computed_are_named_with_their_layer() {
         )
     });
     assert!(message.contains("(Module.Conv2d) in 'conv' from "), "{message}");
-    assert!(message.ends_with("cannot be exported: the filter is computed, TensorFlow Lite wants it constant"), "{message}");
+    assert!(
+        message.ends_with("cannot be exported: the filter is computed, TensorFlow Lite wants it constant"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -63,7 +66,10 @@ fn places_of_the_largest_elements_are_refused() {
         max_pool2d_with_indices(module.conv.forward(x), MaxPoolOptions::new([2, 2]))
     });
     assert!(message.contains("(Module.MaxPool2dWithIndices) after 'conv' from [N, 2, 4, 4]"), "{message}");
-    assert!(message.ends_with("TensorFlow Lite's pools do not say where an element was: use the elements alone"), "{message}");
+    assert!(
+        message.ends_with("TensorFlow Lite's pools do not say where an element was: use the elements alone"),
+        "{message}"
+    );
 }
 
 #[test]

@@ -20,7 +20,9 @@ fn theirs() -> BTreeMap<String, Size> {
     let lines = lines.lines().filter(|line| !line.starts_with('#'));
     lines
         .map(|line| {
-            let [name, operators, bytes] = line.split_whitespace().collect::<Vec<_>>()[..] else { panic!("{line}") };
+            let [name, operators, bytes] = line.split_whitespace().collect::<Vec<_>>()[..] else {
+                panic!("{line}")
+            };
             (name.into(), Size { operators: operators.parse().unwrap(), bytes: bytes.parse().unwrap() })
         })
         .collect()

@@ -2,9 +2,7 @@
 
 use std::slice;
 
-use burn::backend::ir::{
-    ClampOpIr, DimOpIr, HardSigmoidOpIr, ScalarIr, ScalarOpIr, TensorIr, UnaryOpIr,
-};
+use burn::backend::ir::{ClampOpIr, DimOpIr, HardSigmoidOpIr, ScalarIr, ScalarOpIr, TensorIr, UnaryOpIr};
 use burnlite_tflite::{Activation, ElementType, GeluOptions, LeakyReluOptions, Op, SoftmaxOptions};
 
 use super::arithmetic::{add_op, clamp, mul_op};

@@ -24,7 +24,9 @@ pub(super) fn and_scalar(builder: &mut Builder<'_>, op: &ScalarOpIr) -> Result<(
     let mask = op.rhs.elem::<i64>();
     let modulus = mask.checked_add(1).filter(|modulus| mask >= 0 && modulus & mask == 0);
     let modulus = modulus.ok_or_else(|| {
-        Refusal::new("TensorFlow Lite has no operators on bits: a mask of the lowest bits alone is a remainder")
+        Refusal::new(
+            "TensorFlow Lite has no operators on bits: a mask of the lowest bits alone is a remainder",
+        )
     })?;
     lower_scalar(builder, Op::FloorMod, &op.lhs, ScalarIr::Int(modulus), &op.out)
 }
@@ -44,7 +46,9 @@ pub(super) fn right_shift_scalar(builder: &mut Builder<'_>, op: &ScalarOpIr) -> 
 fn power_of_two(exponent: ScalarIr) -> Result<ScalarIr, Refusal> {
     let exponent = exponent.elem::<i64>();
     let power = u32::try_from(exponent).ok().filter(|&exponent| exponent < 31).map(|exponent| 1 << exponent);
-    power.map(ScalarIr::Int).ok_or_else(|| Refusal::new(format!("it shifts by {exponent} bits: shift by 0 to 30")))
+    power
+        .map(ScalarIr::Int)
+        .ok_or_else(|| Refusal::new(format!("it shifts by {exponent} bits: shift by 0 to 30")))
 }
 
 #[cfg(test)]
@@ -65,9 +69,8 @@ mod tests {
 
     #[test]
     fn a_mask_of_other_bits_is_refused() {
-        let message = refusal(&FUNCTION, numbers([2, 6]), |_, x: Tensor<2>| {
-            x.int().bitwise_and_scalar(10).float()
-        });
+        let message =
+            refusal(&FUNCTION, numbers([2, 6]), |_, x: Tensor<2>| x.int().bitwise_and_scalar(10).float());
         assert!(message.contains("a mask of the lowest bits"), "{message}");
     }
 }

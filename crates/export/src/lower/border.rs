@@ -140,7 +140,8 @@ mod tests {
 
     #[test]
     fn an_edge_is_repeated_as_often_as_the_border_is_wide() {
-        let found = operators(&FUNCTION, numbers([2, 3, 6, 5]), |_, x: Tensor<4>| x.pad((2, 0, 1, 3), PadMode::Edge));
+        let found =
+            operators(&FUNCTION, numbers([2, 3, 6, 5]), |_, x: Tensor<4>| x.pad((2, 0, 1, 3), PadMode::Edge));
         assert_eq!(found, ["GATHER", "GATHER"]);
     }
 

@@ -106,10 +106,8 @@ pub(super) fn cross(builder: &mut Builder<'_>, op: &CrossOpIr) -> Result<(), Ref
         Ok(gathered(builder, &stored, op.dim, &Constant::integers(&coordinates), &order).into())
     };
     let (next, last) = ([1, 2, 0], [2, 0, 1]);
-    let products = [
-        [turned(&op.lhs, next)?, turned(&op.rhs, last)?],
-        [turned(&op.lhs, last)?, turned(&op.rhs, next)?],
-    ];
+    let products =
+        [[turned(&op.lhs, next)?, turned(&op.rhs, last)?], [turned(&op.lhs, last)?, turned(&op.rhs, next)?]];
     let element_type = element_type(&op.out)?;
     let [first, second] = products;
     let first = elementwise(builder, mul_op(), &first, element_type)?;
@@ -194,11 +192,12 @@ mod tests {
 
     #[test]
     fn indices_of_several_dimensions_gather() {
-        let found = operators(&parameter([4, 5]), numbers([2, 3]), |table: &Param<Tensor<2>>, x: Tensor<2>| {
-            let at = ((x + 1.0) * 1.9).int();
-            let at: Tensor<3, Int> = Tensor::stack(vec![at.clone(), at], 2);
-            table.val().gather_nd::<3, 2>(at)
-        });
+        let found =
+            operators(&parameter([4, 5]), numbers([2, 3]), |table: &Param<Tensor<2>>, x: Tensor<2>| {
+                let at = ((x + 1.0) * 1.9).int();
+                let at: Tensor<3, Int> = Tensor::stack(vec![at.clone(), at], 2);
+                table.val().gather_nd::<3, 2>(at)
+            });
         assert!(found.contains(&"GATHER_ND".into()), "{found:?}");
     }
 

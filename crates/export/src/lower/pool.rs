@@ -50,7 +50,8 @@ pub(super) fn max_pool2d_with_indices(
     op: &MaxPool2dWithIndicesOpIr,
 ) -> Result<(), Refusal> {
     refuse_places(builder, &op.out_indices)?;
-    let MaxPool2dWithIndicesOpIr { x, kernel_size, stride, padding, dilation, ceil_mode, out, .. } = op.clone();
+    let MaxPool2dWithIndicesOpIr { x, kernel_size, stride, padding, dilation, ceil_mode, out, .. } =
+        op.clone();
     max_pool2d(builder, &MaxPool2dOpIr { x, kernel_size, stride, padding, dilation, ceil_mode, out })
 }
 
@@ -60,13 +61,16 @@ pub(super) fn max_pool1d_with_indices(
     op: &MaxPool1dWithIndicesOpIr,
 ) -> Result<(), Refusal> {
     refuse_places(builder, &op.out_indices)?;
-    let MaxPool1dWithIndicesOpIr { x, kernel_size, stride, padding, dilation, ceil_mode, out, .. } = op.clone();
+    let MaxPool1dWithIndicesOpIr { x, kernel_size, stride, padding, dilation, ceil_mode, out, .. } =
+        op.clone();
     max_pool1d(builder, &MaxPool1dOpIr { x, kernel_size, stride, padding, dilation, ceil_mode, out })
 }
 
 fn refuse_places(builder: &Builder<'_>, places: &TensorIr) -> Result<(), Refusal> {
     if builder.is_wanted(places) {
-        return Err(Refusal::new("TensorFlow Lite's pools do not say where an element was: use the elements alone"));
+        return Err(Refusal::new(
+            "TensorFlow Lite's pools do not say where an element was: use the elements alone",
+        ));
     }
     Ok(())
 }

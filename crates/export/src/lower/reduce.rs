@@ -4,9 +4,7 @@ use burn::backend::ir::{
     ReduceDimOpIr, ReduceDimWithIndicesOpIr, ReduceOpIr, SortOpIr, SortWithIndicesOpIr, TensorIr,
     TopKWithIndicesOpIr,
 };
-use burnlite_tflite::{
-    ArgMaxOptions, ArgMinOptions, CastOptions, ElementType, Op, ReducerOptions,
-};
+use burnlite_tflite::{ArgMaxOptions, ArgMinOptions, CastOptions, ElementType, Op, ReducerOptions};
 
 use super::elementwise::elementwise;
 use crate::builder::{Builder, Stored, Value};
@@ -230,8 +228,11 @@ fn top(
     }
     if let Some(indices) = indices {
         let out_data_type = super::element_type(indices)?;
-        let options = CastOptions { in_data_type: ElementType::Int32, out_data_type };
-        let value = elementwise(builder, Op::Cast(options), &[positions.into()], out_data_type)?;
+        let mut value = positions.into();
+        if out_data_type != ElementType::Int32 {
+            let options = CastOptions { in_data_type: ElementType::Int32, out_data_type };
+            value = elementwise(builder, Op::Cast(options), &[value], out_data_type)?;
+        }
         builder.bind(indices, value)?;
     }
     Ok(())
@@ -283,7 +284,8 @@ mod tests {
 
     #[test]
     fn largest_elements_and_sorted_ones_are_burns() {
-        let found = operators(&FUNCTION, numbers([2, 3, 4]), |_, x: Tensor<3>| x.sort_descending(1).topk(2, 2));
+        let found =
+            operators(&FUNCTION, numbers([2, 3, 4]), |_, x: Tensor<3>| x.sort_descending(1).topk(2, 2));
         assert_eq!(found.iter().filter(|name| *name == "TOPK_V2").count(), 2);
         let found = operators(&FUNCTION, numbers([2, 5]), |_, x: Tensor<2>| {
             let (sorted, at) = x.sort_with_indices(1);

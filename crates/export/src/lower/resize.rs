@@ -51,7 +51,8 @@ fn weights(options: &InterpolateOptionsIr, from: usize, to: usize) -> Result<Con
         _ => InterpolateMode::Lanczos3,
     };
     let options = InterpolateOptions::new(mode).with_align_corners(options.align_corners);
-    let weights = burn_interpolate(columns, options.with_output_size([to, 1])).reshape([from, to]).transpose();
+    let weights =
+        burn_interpolate(columns, options.with_output_size([to, 1])).reshape([from, to]).transpose();
     Constant::captured(&weights.into_data(), None)
 }
 

@@ -60,7 +60,8 @@ pub(super) fn product(
         product = product_along(builder, &product, dim)?;
     }
     let layout = product.layout.reshaped(builder.program.shape(out.id));
-    let layout = layout.ok_or_else(|| Refusal::new("its result is of another shape: this is a fault of the exporter"))?;
+    let layout = layout
+        .ok_or_else(|| Refusal::new("its result is of another shape: this is a fault of the exporter"))?;
     builder.bind(out, Stored { layout, ..product }.into())
 }
 
@@ -99,7 +100,8 @@ fn with_ones(
     for &other in order {
         paddings.extend([0, count_of(other)?]);
     }
-    let paddings = builder.add_constant(Constant::integers(&paddings).reshaped(&[order.len(), 2]), "paddings");
+    let paddings =
+        builder.add_constant(Constant::integers(&paddings).reshaped(&[order.len(), 2]), "paddings");
     let one = builder.add_constant(Constant::scalar(ScalarIr::Int(1), element_type)?, "one");
     let mut shape: Shape = stored.layout.shape();
     shape.0[dim].size += count;

@@ -17,7 +17,8 @@ use crate::shape::{Extent, Shape};
 pub(super) fn select_assign(builder: &mut Builder<'_>, op: &SelectAssignOpIr) -> Result<(), Refusal> {
     adds(op.update)?;
     let shape = builder.program.shape(op.out.id).clone();
-    let order: Vec<usize> = [op.dim].into_iter().chain((0..shape.0.len()).filter(|&dim| dim != op.dim)).collect();
+    let order: Vec<usize> =
+        [op.dim].into_iter().chain((0..shape.0.len()).filter(|&dim| dim != op.dim)).collect();
     let values = builder.operand(&op.value, &order)?;
     let count = builder.program.shape(op.indices.id).0[0];
     let indices = indices(builder, &op.indices, Shape(vec![count, Extent::ONE]))?;
@@ -42,10 +43,13 @@ pub(super) fn scatter_nd(builder: &mut Builder<'_>, op: &ScatterNdOpIr) -> Resul
 /// SCATTER_ND would want the indices of all dimensions, the batch among them.
 pub(super) fn scatter(builder: &mut Builder<'_>, op: &ScatterOpIr) -> Result<(), Refusal> {
     adds(op.update)?;
-    let (out, values) = (builder.program.shape(op.out.id).clone(), builder.program.shape(op.value.id).clone());
+    let (out, values) =
+        (builder.program.shape(op.out.id).clone(), builder.program.shape(op.value.id).clone());
     let rank = out.0.len();
     if (0..rank).any(|dim| dim != op.dim && out.0[dim] != values.0[dim]) {
-        return Err(Refusal::new("the values leave out a part of another dimension: slice the tensor before"));
+        return Err(Refusal::new(
+            "the values leave out a part of another dimension: slice the tensor before",
+        ));
     }
     let order: Vec<usize> = (0..rank).filter(|&dim| dim != op.dim).chain([op.dim]).collect();
     let in_order = |shape: &Shape| -> Vec<Extent> { order.iter().map(|&dim| shape.0[dim]).collect() };

@@ -135,7 +135,9 @@ fn replaced(op: &SliceAssignOpIr) -> Result<Vec<(usize, i32, i32)>, Refusal> {
     partial
         .map(|(dim, (range, size))| match range.stride {
             1 => Ok((dim, range.begin, range.end.unwrap_or(size as i32))),
-            _ => Err(Refusal::new("it replaces every other element: put the tensor together with Tensor::cat")),
+            _ => {
+                Err(Refusal::new("it replaces every other element: put the tensor together with Tensor::cat"))
+            }
         })
         .collect()
 }
@@ -168,7 +170,8 @@ fn block_in(
     if !rest.is_empty() {
         let tensor = narrowed(builder, base, *dim, (*begin, *end), order);
         shape.0[*dim] = Extent::fixed((end - begin) as usize);
-        slab = block_in(builder, &Stored { tensor, layout: Layout::stored(&shape, order) }, block, rest, order);
+        slab =
+            block_in(builder, &Stored { tensor, layout: Layout::stored(&shape, order) }, block, rest, order);
     }
     let mut inputs = Vec::new();
     if *begin > 0 {

@@ -6,7 +6,9 @@ use burn::nn::interpolate::{Interpolate2d, Interpolate2dConfig};
 use burn::nn::pool::{
     AdaptiveAvgPool2d, AdaptiveAvgPool2dConfig, AvgPool2d, AvgPool2dConfig, MaxPool2d, MaxPool2dConfig,
 };
-use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig, PaddingConfig2d, PixelShuffle, PixelShuffleConfig};
+use burn::nn::{
+    BatchNorm, BatchNormConfig, Linear, LinearConfig, PaddingConfig2d, PixelShuffle, PixelShuffleConfig,
+};
 use burn::tensor::activation::{hard_swish, relu, sigmoid, tanh};
 use burn::tensor::{Device, Tensor};
 use burnlite_export::ImageLayout;
@@ -36,7 +38,10 @@ fn network<M: Module + 'static, O: Arrays>(
     forward: impl Fn(&M, Tensor<4>) -> O + 'static,
 ) -> Network {
     let sample = numbers([3, image[0], image[1], image[2]]);
-    Network { case: Case::in_layout(name, ImageLayout::Nhwc, module, sample, forward), is_convolutional: true }
+    Network {
+        case: Case::in_layout(name, ImageLayout::Nhwc, module, sample, forward),
+        is_convolutional: true,
+    }
 }
 
 fn conv(channels: [usize; 2], kernel: usize, stride: usize, groups: usize) -> Conv2d {
@@ -223,8 +228,11 @@ impl InvertedResidual {
 }
 
 fn mobilenet_v2() -> Network {
-    let module =
-        vec![InvertedResidual::new(8, 8, 1), InvertedResidual::new(8, 12, 2), InvertedResidual::new(12, 12, 1)];
+    let module = vec![
+        InvertedResidual::new(8, 8, 1),
+        InvertedResidual::new(8, 12, 2),
+        InvertedResidual::new(12, 12, 1),
+    ];
     network("mobilenet_v2", module, [8, 16, 16], |blocks, x| {
         blocks.iter().fold(x, |x, block| block.forward(x)).max_dim(2).max_dim(3).flatten::<2>(1, 3)
     })

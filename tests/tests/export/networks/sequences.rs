@@ -5,7 +5,8 @@ use burn::nn::conv::{Conv1d, Conv1dConfig};
 use burn::nn::gru::{Gru, GruConfig};
 use burn::nn::transformer::{TransformerEncoder, TransformerEncoderConfig, TransformerEncoderInput};
 use burn::nn::{
-    Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig, Lstm, LstmConfig, PaddingConfig1d,
+    Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig, Lstm, LstmConfig,
+    PaddingConfig1d,
 };
 use burn::tensor::activation::{gelu, relu, sigmoid, tanh};
 use burn::tensor::{Device, Int, Tensor};
@@ -77,10 +78,15 @@ fn gru_classifier() -> Case {
 
 fn lstm_classifier() -> Case {
     let module = (LstmConfig::new(5, 8, true).init(&Device::flex()), linear(8, 3));
-    Case::new("lstm_classifier", module, numbers([3, 6, 5]), |(lstm, dense): &(Lstm, Linear), x: Tensor<3>| {
-        let (_, state) = lstm.forward(x, None);
-        dense.forward(state.hidden)
-    })
+    Case::new(
+        "lstm_classifier",
+        module,
+        numbers([3, 6, 5]),
+        |(lstm, dense): &(Lstm, Linear), x: Tensor<3>| {
+            let (_, state) = lstm.forward(x, None);
+            dense.forward(state.hidden)
+        },
+    )
 }
 
 fn transformer() -> Case {
