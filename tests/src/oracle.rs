@@ -40,24 +40,48 @@ pub struct LiteRt {
 }
 
 impl LiteRt {
-    /// What LiteRT computes with the given resolver: `reference` or `default`.
+    /// What LiteRT computes with the given resolver: `reference`, `optimized` or `default`.
     ///
     /// # Panics
     /// Where LiteRT refuses the model or the inputs.
     pub fn run(&self, resolver: &str, model: &[u8], inputs: &[Array]) -> Vec<Array> {
+        let mut outputs = self.run_all(resolver, &[(model, inputs)]);
+        outputs.pop().expect("one model").unwrap_or_else(|refusal| panic!("{refusal}"))
+    }
+
+    /// What LiteRT computes with the given resolver from several models, each with its inputs, in one process; or why it
+    /// refuses one of them.
+    ///
+    /// # Panics
+    /// Where Python cannot be run.
+    pub fn run_all(&self, resolver: &str, models: &[(&[u8], &[Array])]) -> Vec<Result<Vec<Array>, String>> {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let [model_path, input_path, output_path] =
-            ["model.tflite", "inputs.npz", "outputs.npz"].map(|name| folder.path().join(name));
-        std::fs::write(&model_path, model).expect("the model");
-        write_npz(&input_path, "input", inputs);
-        let output = Command::new(&self.python)
-            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("litert.py"))
-            .args(["--resolver", resolver])
-            .args([&model_path, &input_path, &output_path])
-            .output()
-            .unwrap_or_else(|error| panic!("{}: {error}", self.python.display()));
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        read_npz(&output_path, "output")
+        let mut command = Command::new(&self.python);
+        command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("litert.py")).args(["--resolver", resolver]);
+        let paths = |number: usize| {
+            ["tflite", "inputs.npz", "outputs.npz"]
+                .map(|ending| folder.path().join(format!("{number}.{ending}")))
+        };
+        for (number, (model, inputs)) in models.iter().enumerate() {
+            let [model_path, input_path, output_path] = paths(number);
+            std::fs::write(&model_path, model).expect("the model");
+            write_npz(&input_path, "input", inputs);
+            command.args([model_path, input_path, output_path]);
+        }
+        let ended = command.output().unwrap_or_else(|error| panic!("{}: {error}", self.python.display()));
+        let complaints = String::from_utf8_lossy(&ended.stderr);
+        let output = |number: usize| {
+            let [model_path, _, output_path] = paths(number);
+            let model_path = model_path.display().to_string();
+            let complaint =
+                || complaints.lines().find(|line| line.contains(&model_path)).unwrap_or(&complaints);
+            if output_path.exists() {
+                Ok(read_npz(&output_path, "output"))
+            } else {
+                Err(complaint().to_owned())
+            }
+        };
+        (0..models.len()).map(output).collect()
     }
 
     /// Has LiteRT load named models with the given resolver, and run each once on zeros.

@@ -7,7 +7,7 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Bool, Device, Int, Tensor};
 
 use crate::Error;
-use crate::tensors::{Tensors, identified, moved};
+use crate::tensors::{Tensors, identified, located, moved};
 
 /// A captured forward pass.
 #[derive(Debug)]
@@ -28,10 +28,18 @@ where
     O: Tensors,
 {
     // A device of its own: Burn refuses a second capture on a device while the first is active.
-    let device = Device::capture();
+    let mut device = Device::capture();
+    let scoped = device.clone();
     let mut names = ParameterNames::default();
     let mut outcome = Ok(());
-    let captured = device.capture_scope(|scope| {
+    let captured = scoped.capture_scope(|scope| {
+        // Numbers that the forward pass makes are of the types that they have on the sample's device.
+        if let Some(settings) = located(inputs.clone()).map(|device| device.settings())
+            && let Err(error) = device.configure((settings.float_dtype, settings.int_dtype))
+        {
+            outcome = Err(Error::Capture { reason: error.to_string() });
+            return scope.complete([], []);
+        }
         let module = module.valid().to_device(&device);
         module.visit(&mut names);
         let inputs = moved(inputs, &device);

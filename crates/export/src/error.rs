@@ -3,7 +3,7 @@
 /// Why a module cannot be exported.
 ///
 /// The caller is at fault in [`NameCount`](Self::NameCount), [`DuplicateName`](Self::DuplicateName),
-/// [`EmptySample`](Self::EmptySample) and [`NotComputed`](Self::NotComputed); the others say what the module does that
+/// [`EmptySample`](Self::EmptySample), [`UnknownName`](Self::UnknownName) and [`NotComputed`](Self::NotComputed); the others say what the module does that
 /// has no counterpart in TensorFlow Lite or in this crate.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -24,6 +24,13 @@ pub enum Error {
     DuplicateName {
         /// `input` or `output`.
         boundary: &'static str,
+        /// The name.
+        name: String,
+    },
+
+    /// A layout was chosen for something that is not there.
+    #[error("no input or output is named '{name}', whose layout was chosen")]
+    UnknownName {
         /// The name.
         name: String,
     },
@@ -75,17 +82,59 @@ pub enum Error {
     },
 
     /// An operation cannot be written as operators of TensorFlow Lite.
-    #[error("operation {index} ({kind}) from {inputs} to {outputs} cannot be exported: {reason}")]
+    #[error(
+        "operation {index} ({kind}){} from {inputs} to {outputs} cannot be exported: {reason}",
+        .place.as_ref().map(|place| format!(" {place}")).unwrap_or_default()
+    )]
     UnsupportedOperation {
         /// Its position among the captured operations.
         index: usize,
         /// What Burn calls it.
         kind: String,
+        /// Where it is, as far as the module's parameters tell: `in 'encoder/dense'` or `after 'encoder/dense'`.
+        place: Option<String>,
         /// Shapes of its operands, with the batch as `N`.
         inputs: String,
         /// Shapes of its results, with the batch as `N`.
         outputs: String,
         /// Why, and what to do instead.
+        reason: String,
+    },
+
+    /// The exported model does not compute what Burn computes.
+    #[error(
+        "output '{output}' differs from Burn's by up to {difference:e}, {allowed:e} allowed: at {index} it is {found}, \
+         Burn's {expected}; this is a fault of the exporter, unless the forward pass depends on more than its inputs: \
+         check(false) leaves the comparison out"
+    )]
+    Deviation {
+        /// The output's name.
+        output: String,
+        /// The largest difference.
+        difference: f64,
+        /// The largest difference that is allowed.
+        allowed: f64,
+        /// The position of the element with the largest difference, row-major.
+        index: usize,
+        /// What the exported model computes there.
+        found: f64,
+        /// What Burn computes there.
+        expected: f64,
+    },
+
+    /// The runtime cannot run the exported model, to compare it with Burn.
+    #[error("the exported model cannot be compared with Burn, check(false) leaves that out: {reason}")]
+    NotRun {
+        /// What the runtime says.
+        reason: String,
+    },
+
+    /// A file cannot be written.
+    #[error("cannot write '{path}': {reason}")]
+    File {
+        /// The file.
+        path: String,
+        /// What the system says.
         reason: String,
     },
 

@@ -1,16 +1,20 @@
 //! The way in.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
 
 use burn::module::Module;
 use burnlite_tflite::{Model, Signature};
 
-use crate::Error;
 use crate::builder::Builder;
 use crate::capture::capture;
-use crate::lower::lower;
+use crate::check;
+use crate::file;
+use crate::layout::ImageLayout;
+use crate::lower::{Lowering, lower};
 use crate::program::Program;
 use crate::tensors::{Tensors, batched};
+use crate::{Error, layout};
 
 /// The batches with which a module is captured to see what depends on them; the next two where the forward pass is another
 /// for each, for Burn multiplies matrices one way or the other depending on how many there are. Not 1: Burn may leave out
@@ -41,6 +45,9 @@ pub struct Exporter {
     inputs: Vec<Input>,
     outputs: Vec<String>,
     dynamic_batch: bool,
+    layout: ImageLayout,
+    layouts: HashMap<String, ImageLayout>,
+    check: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,8 +64,15 @@ impl Default for Exporter {
 
 impl Exporter {
     /// An exporter of models for any batch, whose inputs and outputs are named `input_0`, …, `output_0`, ….
-    pub const fn new() -> Self {
-        Self { inputs: Vec::new(), outputs: Vec::new(), dynamic_batch: true }
+    pub fn new() -> Self {
+        Self {
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            dynamic_batch: true,
+            layout: ImageLayout::Nchw,
+            layouts: HashMap::new(),
+            check: true,
+        }
     }
 
     /// Names the next input. Its first extent is the batch.
@@ -88,6 +102,43 @@ impl Exporter {
         self
     }
 
+    /// The order of dimensions of the inputs and outputs that are images, those of four dimensions; Burn's by default.
+    ///
+    /// The forward pass is the same: with [`ImageLayout::Nhwc`] it still takes and gives `[N, C, H, W]`, and the file
+    /// `[N, H, W, C]`, without a TRANSPOSE at either end.
+    ///
+    /// ```
+    /// use burn::nn::conv::{Conv2d, Conv2dConfig};
+    /// use burn::tensor::{Device, Tensor};
+    /// use burnlite_export::{Exporter, ImageLayout};
+    ///
+    /// let device = Device::flex();
+    /// let conv = Conv2dConfig::new([3, 8], [3, 3]).init(&device);
+    /// let sample = Tensor::<4>::zeros([1, 3, 32, 32], &device);
+    /// let model = Exporter::new().layout(ImageLayout::Nhwc).export(&conv, sample, Conv2d::forward)?;
+    /// let graph = model.main()?;
+    /// assert_eq!(graph.tensor(graph.inputs[0])?.shape, [1, 32, 32, 3]);
+    /// assert_eq!(graph.operators.len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub const fn layout(mut self, layout: ImageLayout) -> Self {
+        self.layout = layout;
+        self
+    }
+
+    /// The order of dimensions of one input or output, of three or more dimensions: also that of a sequence, `[N, C, L]` or
+    /// `[N, L, C]`.
+    pub fn layout_of(mut self, name: impl Into<String>, layout: ImageLayout) -> Self {
+        self.layouts.insert(name.into(), layout);
+        self
+    }
+
+    /// Whether [`save`](Self::save) runs the model and compares its outputs with Burn's; it does by default.
+    pub const fn check(mut self, check: bool) -> Self {
+        self.check = check;
+        self
+    }
+
     /// The model that computes what `forward` computes with `module`.
     ///
     /// `sample` gives the number of inputs, their shapes and their types; its values do not matter. `forward` is the
@@ -104,6 +155,44 @@ impl Exporter {
     /// # Panics
     /// Where `forward` does, for example on a sample of a shape that the module does not take.
     pub fn export<M, I, O, F>(&self, module: &M, sample: I, forward: F) -> Result<Model<'static>, Error>
+    where
+        M: Module,
+        I: Tensors,
+        O: Tensors,
+        F: Fn(&M, I) -> O,
+    {
+        self.export_explained(module, sample, forward).map(|(model, _)| model)
+    }
+
+    /// As [`export`](Self::export), with what each operation of the forward pass has become.
+    ///
+    /// ```
+    /// use burn::nn::{Linear, LinearConfig};
+    /// use burn::tensor::{Device, Tensor, activation::relu};
+    /// use burnlite_export::Exporter;
+    ///
+    /// let device = Device::flex();
+    /// let layer = LinearConfig::new(4, 2).init(&device);
+    /// let sample = Tensor::<2>::zeros([1, 4], &device);
+    /// let forward = |layer: &Linear, x| relu(layer.forward(x));
+    /// let (_, lowerings) = Exporter::new().export_explained(&layer, sample, forward)?;
+    /// let last = lowerings.last().expect("a relu");
+    /// assert_eq!(last.operation, "Activation.Relu");
+    /// assert!(last.operators.is_empty(), "it is part of the layer");
+    /// # Ok::<(), burnlite_export::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`export`](Self::export).
+    ///
+    /// # Panics
+    /// As [`export`](Self::export).
+    pub fn export_explained<M, I, O, F>(
+        &self,
+        module: &M,
+        sample: I,
+        forward: F,
+    ) -> Result<(Model<'static>, Vec<Lowering>), Error>
     where
         M: Module,
         I: Tensors,
@@ -148,19 +237,81 @@ impl Exporter {
         self.export(&NoModule, sample, |_: &NoModule, inputs| forward(inputs))
     }
 
-    fn model(&self, program: &Program) -> Result<Model<'static>, Error> {
+    /// Writes the model of [`export`](Self::export) to a `.tflite` file, once it is known to compute what Burn computes.
+    ///
+    /// The model runs on `sample`, whose values matter here: give one with which the module does what it is made for. Each
+    /// output must be within 1e-4 of its largest magnitude of Burn's, integers and booleans equal;
+    /// [`check(false)`](Self::check) leaves the comparison out. The file is written beside its place and renamed.
+    ///
+    /// # Errors
+    /// As [`export`](Self::export); those of [`verify`](Self::verify); [`Error::File`] where the file cannot be written.
+    ///
+    /// # Panics
+    /// As [`export`](Self::export).
+    pub fn save<M, I, O, F>(
+        &self,
+        path: impl AsRef<Path>,
+        module: &M,
+        sample: I,
+        forward: F,
+    ) -> Result<Model<'static>, Error>
+    where
+        M: Module,
+        I: Tensors,
+        O: Tensors,
+        F: Fn(&M, I) -> O,
+    {
+        let model = self.export(module, sample.clone(), &forward)?;
+        if self.check {
+            self.verify(&model, module, sample, &forward)?;
+        }
+        file::write(path.as_ref(), &model.to_bytes()?)?;
+        Ok(model)
+    }
+
+    /// Runs an exported model on `sample` with `burnlite-runtime` and compares its outputs with Burn's.
+    ///
+    /// # Errors
+    /// [`Error::Deviation`] names the first output that differs, and by how much; [`Error::NotRun`] where the runtime
+    /// cannot run the model, for example one with floats of 64 bits.
+    ///
+    /// # Panics
+    /// As [`export`](Self::export).
+    pub fn verify<M, I, O, F>(
+        &self,
+        model: &Model<'_>,
+        module: &M,
+        sample: I,
+        forward: F,
+    ) -> Result<(), Error>
+    where
+        M: Module,
+        I: Tensors,
+        O: Tensors,
+        F: Fn(&M, I) -> O,
+    {
+        check::check(model, module, sample, &forward, |name, rank| self.order(name, rank))
+    }
+
+    fn model(&self, program: &Program) -> Result<(Model<'static>, Vec<Lowering>), Error> {
         let inputs = self.inputs.iter().map(|input| input.name.clone()).collect();
         let inputs = names("input", inputs, program.inputs.len())?;
         let outputs = names("output", self.outputs.clone(), program.outputs.len())?;
         let reserved = [inputs.clone(), outputs.clone()].concat();
 
+        if let Some(name) = self.layouts.keys().find(|name| !reserved.contains(name)) {
+            return Err(Error::UnknownName { name: name.clone() });
+        }
+
         let mut builder = Builder::new(program, &reserved);
         for (&(id, dtype), name) in program.inputs.iter().zip(&inputs) {
-            builder.input(id, dtype, name).map_err(|refusal| refusal.of_boundary("input", name))?;
+            let order = self.order(name, program.shape(id).0.len());
+            builder.input(id, dtype, name, &order).map_err(|refusal| refusal.of_boundary("input", name))?;
         }
-        lower(&mut builder)?;
+        let lowerings = lower(&mut builder)?;
         for (&id, name) in program.outputs.iter().zip(&outputs) {
-            builder.output(id, name).map_err(|refusal| refusal.of_boundary("output", name))?;
+            let order = self.order(name, program.shape(id).0.len());
+            builder.output(id, name, &order).map_err(|refusal| refusal.of_boundary("output", name))?;
         }
         let graph = builder.finish();
         let signature = Signature {
@@ -172,7 +323,16 @@ impl Exporter {
         let description = concat!("burnlite-export ", env!("CARGO_PKG_VERSION")).into();
         let model = Model { description, signatures: vec![signature], ..Model::new(graph) };
         model.check()?;
-        Ok(model)
+        Ok((model, lowerings))
+    }
+
+    /// The order in which the file has the dimensions of an input or output.
+    fn order(&self, name: &str, rank: usize) -> Vec<usize> {
+        let of_images = if rank == 4 { self.layout } else { ImageLayout::Nchw };
+        match self.layouts.get(name).copied().unwrap_or(of_images) {
+            ImageLayout::Nchw => (0..rank).collect(),
+            ImageLayout::Nhwc => layout::channels_last(rank),
+        }
     }
 }
 
@@ -296,6 +456,37 @@ mod tests {
     fn an_output_from_elsewhere_is_an_error() {
         let elsewhere = Exporter::new().export_function(sample(), |_| sample()).unwrap_err();
         assert_eq!(elsewhere, Error::NotComputed { position: 0 });
+    }
+
+    #[test]
+    fn images_stand_in_the_order_that_was_chosen() {
+        let sample = || Tensor::<4>::zeros([1, 3, 4, 5], &Device::flex());
+        let shapes = |exporter: Exporter| -> Vec<Vec<usize>> {
+            let forward = |x: Tensor<4>| (relu(x.clone()), x.mean_dim(1).reshape([-1, 4, 5]));
+            let model = exporter.output("y").output("means").export_function(sample(), forward).unwrap();
+            let graph = model.main().unwrap();
+            assert!(graph.operators.iter().all(|operator| operator.op.name() != "TRANSPOSE"));
+            graph
+                .inputs
+                .iter()
+                .chain(&graph.outputs)
+                .map(|id| graph.tensors[id.index()].shape.clone())
+                .collect()
+        };
+        assert_eq!(shapes(Exporter::new()), [vec![1, 3, 4, 5], vec![1, 3, 4, 5], vec![1, 4, 5]]);
+        let nhwc = Exporter::new().layout(ImageLayout::Nhwc);
+        assert_eq!(shapes(nhwc), [vec![1, 4, 5, 3], vec![1, 4, 5, 3], vec![1, 4, 5]]);
+        let unknown =
+            Exporter::new().layout_of("x", ImageLayout::Nhwc).export_function(sample(), relu).unwrap_err();
+        assert_eq!(unknown, Error::UnknownName { name: "x".into() });
+    }
+
+    #[test]
+    fn a_sequence_has_its_channels_last_where_that_is_asked_for() {
+        let sample = Tensor::<3>::zeros([1, 3, 8], &Device::flex());
+        let exporter = Exporter::new().input("x").layout_of("x", ImageLayout::Nhwc);
+        let model = exporter.export_function(sample, |x: Tensor<3>| x.mean_dim(2)).unwrap();
+        assert_eq!(model.graphs[0].tensors[model.graphs[0].inputs[0].index()].shape, [1, 8, 3]);
     }
 
     #[test]

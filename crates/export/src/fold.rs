@@ -145,8 +145,8 @@ fn per_channel(builder: &Builder<'_>, stored: &Stored, numbers: &Constant) -> Op
     let channels = layout.stored_groups(builder.shape(stored.tensor)).pop()?;
     let len = builder.shape(stored.tensor).0.last()?.size;
     let elements: usize = numbers.shape.iter().product();
-    if elements == 1 && len == 1 {
-        return Some(numbers.clone().reshaped(&[1]));
+    if elements == 1 {
+        return Some(Constant::floats(&[len], vec![*numbers.to_floats().ok()?.first()?; len]));
     }
     if numbers.shape.len() != layout.rank() || elements != len {
         return None;

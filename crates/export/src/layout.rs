@@ -7,6 +7,24 @@
 
 use crate::shape::{Extent, Shape};
 
+/// In which order an image, or a sequence, stands in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ImageLayout {
+    /// As in Burn: channels before rows and columns, `[N, C, H, W]`.
+    #[default]
+    Nchw,
+    /// As TensorFlow Lite's operators take it: channels last, `[N, H, W, C]`.
+    Nhwc,
+}
+
+/// Burn's dimensions of an image of `rank` dimensions in the order that has the channels last.
+pub(crate) fn channels_last(rank: usize) -> Vec<usize> {
+    match rank {
+        0..=2 => (0..rank).collect(),
+        _ => [0].into_iter().chain(2..rank).chain([1]).collect(),
+    }
+}
+
 /// How the dimensions of a value, as Burn knows them, are found in a stored tensor.
 ///
 /// The stored tensor is cut into *axes*, outermost first. A dimension is a product of axes: none for an extent of 1, one
@@ -149,10 +167,7 @@ impl Layout {
     /// where that can be.
     pub(crate) fn natural_order(&self, stored: &Shape) -> Vec<usize> {
         let row_major: Vec<usize> = (0..self.rank()).collect();
-        let channels_last: Vec<usize> = match self.rank() {
-            0..=2 => row_major.clone(),
-            rank => [0].into_iter().chain(2..rank).chain([1]).collect(),
-        };
+        let channels_last = channels_last(self.rank());
         let mut nearest = row_major.clone();
         nearest.sort_by_key(|&dim| self.dims[dim].first().copied());
         let is_in_place = |order: &&Vec<usize>| self.moves(stored, &self.groups(order)).is_empty();

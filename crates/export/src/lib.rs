@@ -47,11 +47,15 @@
 //!
 //! # Images
 //!
-//! Burn's images are `[N, C, H, W]`, TensorFlow Lite's `[N, H, W, C]`. Inputs and outputs keep Burn's order; in between
-//! every value keeps a note of the order in which it is stored, and moves only where an operator asks for another one.
-//! Weights are brought into TensorFlow Lite's order when they are exported, and the permutation of a flattened image ends
-//! in the weights of the dense layer behind it. What does not cancel out becomes a TRANSPOSE; to have none at an input of
-//! several channels, give the module `[N, H, W, C]` and permute in the forward pass.
+//! Burn's images are `[N, C, H, W]`, TensorFlow Lite's `[N, H, W, C]`. In between every value keeps a note of the order in
+//! which it is stored, and moves only where an operator asks for another one. Weights are brought into TensorFlow Lite's
+//! order when they are exported, and the permutation of a flattened image ends in the weights of the dense layer behind
+//! it. Inputs and outputs keep Burn's order, which costs a TRANSPOSE at an image of several channels;
+//! [`Exporter::layout`] lets the file take and give `[N, H, W, C]`, which costs none.
+//!
+//! # The check
+//!
+//! [`Exporter::save`] runs what it exported with `burnlite-runtime`, and writes the file only if the outputs are Burn's.
 //!
 //! # The batch
 //!
@@ -62,10 +66,12 @@
 
 mod builder;
 mod capture;
+mod check;
 mod constant;
 mod error;
 mod evaluate;
 mod exporter;
+mod file;
 mod fold;
 mod layout;
 mod lower;
@@ -75,4 +81,6 @@ mod tensors;
 
 pub use error::Error;
 pub use exporter::Exporter;
+pub use layout::ImageLayout;
+pub use lower::{Lowering, Operation, Support, operations};
 pub use tensors::{TensorKind, TensorMap, Tensors};

@@ -2,7 +2,7 @@
 
 use burn::backend::capture::{CaptureBackend, TensorId};
 use burn::tensor::kind::Autodiff;
-use burn::tensor::{Bool, Device, Float, Int, Tensor};
+use burn::tensor::{Bool, Device, Float, Int, Tensor, TensorData};
 
 use crate::Error;
 
@@ -40,8 +40,14 @@ pub struct TensorMap(Task);
 enum Task {
     /// Give the tensors that are marked a batch of this size, and note where that cannot be.
     Batch { size: usize, marks: Vec<bool>, position: usize, empty: Option<usize> },
+    /// Note the device of the first tensor.
+    Locate(Option<Device>),
+    /// Take the tensors out of what gradients are made of.
+    Detach,
     /// Move the tensors to a device.
     Move(Device),
+    /// Read the tensors' elements.
+    Read(Vec<TensorData>),
     /// Note the captured tensors; `None` for one that was not captured.
     Identify(Vec<Option<TensorId>>),
 }
@@ -62,7 +68,16 @@ impl TensorMap {
                     _ => tensor,
                 }
             }
+            Task::Locate(device) => {
+                device.get_or_insert_with(|| tensor.device());
+                tensor
+            }
+            Task::Detach => tensor.without_autodiff(),
             Task::Move(device) => tensor.without_autodiff().to_device(device),
+            Task::Read(data) => {
+                data.push(tensor.to_data());
+                tensor
+            }
             Task::Identify(ids) => {
                 ids.push(K::captured(tensor.clone()));
                 tensor
@@ -84,6 +99,31 @@ pub(crate) fn batched<T: Tensors>(tensors: T, size: usize, marks: &[bool]) -> Re
 /// `tensors` on another device.
 pub(crate) fn moved<T: Tensors>(tensors: T, device: &Device) -> T {
     tensors.map(&mut TensorMap(Task::Move(device.clone())))
+}
+
+/// The elements of `tensors`.
+pub(crate) fn read<T: Tensors>(tensors: T) -> Vec<TensorData> {
+    let mut map = TensorMap(Task::Read(Vec::new()));
+    tensors.map(&mut map);
+    match map.0 {
+        Task::Read(data) => data,
+        _ => Vec::new(),
+    }
+}
+
+/// The device of the first of `tensors`.
+pub(crate) fn located<T: Tensors>(tensors: T) -> Option<Device> {
+    let mut map = TensorMap(Task::Locate(None));
+    tensors.map(&mut map);
+    match map.0 {
+        Task::Locate(device) => device,
+        _ => None,
+    }
+}
+
+/// `tensors` without gradients.
+pub(crate) fn detached<T: Tensors>(tensors: T) -> T {
+    tensors.map(&mut TensorMap(Task::Detach))
 }
 
 /// What the capture calls each of `tensors`; `None` for one that it has not seen.

@@ -2,41 +2,15 @@
 
 use std::slice;
 
-use burn::backend::ir::{
-    ActivationOperationIr, BinaryOpIr, ClampOpIr, DimOpIr, HardSigmoidOpIr, ScalarIr, ScalarOpIr, TensorIr,
-    UnaryOpIr,
-};
+use burn::backend::ir::{ClampOpIr, DimOpIr, HardSigmoidOpIr, ScalarIr, ScalarOpIr, TensorIr, UnaryOpIr};
 use burnlite_tflite::{Activation, ElementType, GeluOptions, LeakyReluOptions, Op, SoftmaxOptions};
 
 use super::arithmetic::{add_op, clamp, mul_op};
 use super::elementwise::{elementwise, lower};
-use super::unsupported;
 use crate::builder::{Builder, Stored, Value};
 use crate::constant::Constant;
 use crate::error::Refusal;
 use crate::fold;
-
-/// Burn's activations that are operations of their own.
-pub(super) fn activation(
-    builder: &mut Builder<'_>,
-    operation: &ActivationOperationIr,
-) -> Result<(), Refusal> {
-    match operation {
-        ActivationOperationIr::Relu(op) => relu(builder, &op.input, &op.out),
-        ActivationOperationIr::LeakyRelu(op) => leaky_relu(builder, op),
-        ActivationOperationIr::PRelu(op) => prelu(builder, op),
-        ActivationOperationIr::Gelu(op) => {
-            lower(builder, Op::Gelu(GeluOptions::default()), &[&op.input], &op.out)
-        }
-        ActivationOperationIr::Sigmoid(op) => lower(builder, Op::Logistic, &[&op.input], &op.out),
-        ActivationOperationIr::HardSigmoid(op) => hard_sigmoid(builder, op),
-        ActivationOperationIr::LogSigmoid(op) => log_sigmoid(builder, op),
-        ActivationOperationIr::Softmax(op) => softmax(builder, op, 1.0),
-        ActivationOperationIr::LogSoftmax(op) => along(builder, op, Op::LogSoftmax),
-        ActivationOperationIr::Softmin(op) => softmax(builder, op, -1.0),
-        _ => unsupported(),
-    }
-}
 
 /// `max(x, 0)`: part of the operator before it where that can be, RELU otherwise.
 pub(super) fn relu(builder: &mut Builder<'_>, input: &TensorIr, out: &TensorIr) -> Result<(), Refusal> {
@@ -85,18 +59,19 @@ fn fusible(
     }
 }
 
-fn leaky_relu(builder: &mut Builder<'_>, op: &ScalarOpIr) -> Result<(), Refusal> {
+/// `x` where it is positive, a part of it elsewhere.
+pub(super) fn leaky_relu(builder: &mut Builder<'_>, op: &ScalarOpIr) -> Result<(), Refusal> {
     let options = LeakyReluOptions { alpha: op.rhs.elem() };
     lower(builder, Op::LeakyRelu(options), &[&op.lhs], &op.out)
 }
 
-/// PRELU, whose slopes are an operand.
-fn prelu(builder: &mut Builder<'_>, op: &BinaryOpIr) -> Result<(), Refusal> {
-    lower(builder, Op::Prelu, &[&op.lhs, &op.rhs], &op.out)
+/// GELU.
+pub(super) fn gelu(builder: &mut Builder<'_>, op: &UnaryOpIr) -> Result<(), Refusal> {
+    lower(builder, Op::Gelu(GeluOptions::default()), &[&op.input], &op.out)
 }
 
 /// `clamp(alpha * x + beta, 0, 1)`.
-fn hard_sigmoid(builder: &mut Builder<'_>, op: &HardSigmoidOpIr) -> Result<(), Refusal> {
+pub(super) fn hard_sigmoid(builder: &mut Builder<'_>, op: &HardSigmoidOpIr) -> Result<(), Refusal> {
     let number = |number: ScalarIr| Constant::scalar(number, ElementType::Float32).map(Value::Constant);
     let (alpha, beta) = (number(op.alpha)?, number(op.beta)?);
     let x = builder.value(&op.tensor)?;
@@ -107,7 +82,7 @@ fn hard_sigmoid(builder: &mut Builder<'_>, op: &HardSigmoidOpIr) -> Result<(), R
 }
 
 /// `-log(1 + exp(-x))` as `min(x, 0) - log(1 + exp(-|x|))`, which never overflows.
-fn log_sigmoid(builder: &mut Builder<'_>, op: &UnaryOpIr) -> Result<(), Refusal> {
+pub(super) fn log_sigmoid(builder: &mut Builder<'_>, op: &UnaryOpIr) -> Result<(), Refusal> {
     let x = builder.value(&op.input)?;
     let float = ElementType::Float32;
     let zero = || Constant::floats(&[], vec![0.0]).into();
@@ -122,12 +97,13 @@ fn log_sigmoid(builder: &mut Builder<'_>, op: &UnaryOpIr) -> Result<(), Refusal>
     builder.bind(&op.out, value)
 }
 
-fn softmax(builder: &mut Builder<'_>, op: &DimOpIr, beta: f32) -> Result<(), Refusal> {
+/// `softmax(beta * x)` along a dimension.
+pub(super) fn softmax(builder: &mut Builder<'_>, op: &DimOpIr, beta: f32) -> Result<(), Refusal> {
     along(builder, op, Op::Softmax(SoftmaxOptions { beta }))
 }
 
 /// An operator that works along the last dimension, applied along another one.
-fn along(builder: &mut Builder<'_>, op: &DimOpIr, operator: Op) -> Result<(), Refusal> {
+pub(super) fn along(builder: &mut Builder<'_>, op: &DimOpIr, operator: Op) -> Result<(), Refusal> {
     let stored = builder.stored(&op.input)?;
     let value = along_dim(builder, &stored, op.axis, operator);
     builder.bind(&op.out, value.into())

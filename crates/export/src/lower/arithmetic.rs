@@ -83,26 +83,41 @@ pub(super) fn div(builder: &mut Builder<'_>, op: &BinaryOpIr) -> Result<(), Refu
 
 /// A tensor plus a number.
 pub(super) fn add_scalar(builder: &mut Builder<'_>, op: &ScalarOpIr) -> Result<(), Refusal> {
-    lower_scalar(builder, add_op(), &op.lhs, op.rhs, &op.out)
+    let addend = Constant::scalar(op.rhs, element_type(op.lhs.dtype)?)?;
+    let operand = builder.value(&op.lhs)?;
+    let value = sum(builder, operand, addend)?;
+    builder.bind(&op.out, value)
 }
 
 /// A tensor minus a number.
 pub(super) fn sub_scalar(builder: &mut Builder<'_>, op: &ScalarOpIr) -> Result<(), Refusal> {
+    if is_float(&op.lhs)? {
+        let addend = Constant::floats(&[], vec![-op.rhs.elem::<f32>()]);
+        if let Some(stored) = fold::bias(builder, &builder.value(&op.lhs)?, &addend)? {
+            return builder.bind(&op.out, stored.into());
+        }
+    }
     lower_scalar(builder, sub_op(), &op.lhs, op.rhs, &op.out)
 }
 
 /// A tensor times a number.
 pub(super) fn mul_scalar(builder: &mut Builder<'_>, op: &ScalarOpIr) -> Result<(), Refusal> {
-    lower_scalar(builder, mul_op(), &op.lhs, op.rhs, &op.out)
+    times(builder, op, op.rhs)
 }
 
 /// A tensor divided by a number: times its inverse, which integer kernels have too.
 pub(super) fn div_scalar(builder: &mut Builder<'_>, op: &ScalarOpIr) -> Result<(), Refusal> {
     if is_float(&op.lhs)? {
-        let inverse = ScalarIr::Float(1.0 / op.rhs.elem::<f64>());
-        return lower_scalar(builder, mul_op(), &op.lhs, inverse, &op.out);
+        return times(builder, op, ScalarIr::Float(1.0 / op.rhs.elem::<f64>()));
     }
     lower_scalar(builder, div_op(), &op.lhs, op.rhs, &op.out)
+}
+
+fn times(builder: &mut Builder<'_>, op: &ScalarOpIr, factor: ScalarIr) -> Result<(), Refusal> {
+    let factor = Constant::scalar(factor, element_type(op.lhs.dtype)?)?;
+    let operand = builder.value(&op.lhs)?;
+    let value = product(builder, operand, factor)?;
+    builder.bind(&op.out, value)
 }
 
 /// A power with a number as the exponent.
@@ -213,6 +228,14 @@ mod tests {
         };
         let found = operators(&module, numbers([2, 4]), forward);
         assert_eq!(found, ["FULLY_CONNECTED", "RESHAPE", "TRANSPOSE"]);
+    }
+
+    #[test]
+    fn numbers_are_part_of_the_layer_before_them() {
+        let found = operators(&parameter([4, 4]), numbers([2, 4]), |weights: &Param<Tensor<2>>, x| {
+            relu(((x.matmul(weights.val()) + 1.0) * 2.0 - 0.5) / 4.0)
+        });
+        assert_eq!(found, ["FULLY_CONNECTED"]);
     }
 
     #[test]

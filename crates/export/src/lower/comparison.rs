@@ -1,10 +1,9 @@
 //! Comparisons, and what is done with their results.
 
-use burn::backend::ir::{BinaryOpIr, BoolOperationIr, MaskFillOpIr, MaskWhereOpIr, ScalarOpIr};
+use burn::backend::ir::{BinaryOpIr, MaskFillOpIr, MaskWhereOpIr, ScalarOpIr};
 use burnlite_tflite::Op;
 
 use super::elementwise::{elementwise, lower, lower_scalar};
-use super::math::cast;
 use crate::builder::Builder;
 use crate::constant::{Constant, element_type};
 use crate::error::Refusal;
@@ -35,17 +34,6 @@ pub(super) fn mask_fill(builder: &mut Builder<'_>, op: &MaskFillOpIr) -> Result<
     let (mask, tensor) = (builder.value(&op.mask)?, builder.value(&op.tensor)?);
     let value = elementwise(builder, Op::SelectV2, &[mask, number.into(), tensor], element_type)?;
     builder.bind(&op.out, value)
-}
-
-/// Burn's operations on booleans.
-pub(super) fn logical(builder: &mut Builder<'_>, operation: &BoolOperationIr) -> Result<(), Refusal> {
-    match operation {
-        BoolOperationIr::IntoFloat(op) | BoolOperationIr::IntoInt(op) => cast(builder, op),
-        BoolOperationIr::Not(op) => lower(builder, Op::LogicalNot, &[&op.input], &op.out),
-        BoolOperationIr::And(op) => compare(builder, Op::LogicalAnd, op),
-        BoolOperationIr::Or(op) => compare(builder, Op::LogicalOr, op),
-        BoolOperationIr::Xor(op) => compare(builder, Op::NotEqual, op),
-    }
 }
 
 #[cfg(test)]

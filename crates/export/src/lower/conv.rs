@@ -1,6 +1,6 @@
 //! Convolutions.
 
-use burn::backend::ir::{Conv1dOpIr, Conv2dOpIr, TensorIr};
+use burn::backend::ir::{Conv1dOpIr, Conv2dOpIr, TensorIr, Unfold4dOpIr};
 use burnlite_tflite::{Conv2dOptions, DepthwiseConv2dOptions, ElementType, Op};
 
 use super::window::{NHWC, Window, as_image, as_sequence, integer, padded, placement};
@@ -67,6 +67,36 @@ pub(super) fn conv1d(builder: &mut Builder<'_>, op: &Conv1dOpIr) -> Result<(), R
     builder.bind(&op.out, result.into())
 }
 
+/// The windows of an image as columns `[N, C * H * W, windows]`: a filter for each channel and place that takes what is there.
+pub(super) fn unfold4d(builder: &mut Builder<'_>, op: &Unfold4dOpIr) -> Result<(), Refusal> {
+    let x = builder.stored(&op.x)?;
+    let (shape, out) = (x.layout.shape(), builder.program.shape(op.out.id).clone());
+    let channels = shape.0[1].size;
+    let [rows, columns] = op.kernel_size;
+    let places = rows * columns;
+    let window = |dim: usize| Window {
+        kernel: op.kernel_size[dim],
+        stride: op.options.stride[dim],
+        dilation: op.options.dilation[dim],
+        padding: (op.options.padding[dim], op.options.padding[dim]),
+    };
+    let windows = [window(0), window(1)];
+    let [height, width] = [0, 1].map(|dim| windows[dim].count(shape.0[2 + dim].size));
+    let taken = (0..channels * places).flat_map(|filter| (0..places).map(move |at| (filter % places, at)));
+    let taken = taken.map(|(place, at)| if place == at { 1.0 } else { 0.0 }).collect();
+    let convolution = Convolution {
+        filters: Constant::floats(&[channels * places, 1, rows, columns], taken),
+        bias: Constant::zeros(channels * places),
+        windows,
+        groups: channels,
+        output: Shape(vec![out.0[0], out.0[1], Extent::fixed(height), Extent::fixed(width)]),
+    };
+    let image = convolution.lower(builder, x)?;
+    let layout = image.layout.reshaped(&out);
+    let layout = layout.ok_or_else(|| Refusal::new("its dimensions cannot be told apart"))?;
+    builder.bind(&op.out, Stored { layout, ..image }.into())
+}
+
 /// The bias; zeros where Burn has none, for many runtimes want one.
 pub(super) fn bias(
     builder: &Builder<'_>,
@@ -116,8 +146,8 @@ impl Convolution {
 mod tests {
     use burn::module::Param;
     use burn::tensor::Tensor;
-    use burn::tensor::module::{conv1d, conv2d};
-    use burn::tensor::ops::ConvOptions;
+    use burn::tensor::module::{conv1d, conv2d, unfold4d};
+    use burn::tensor::ops::{ConvOptions, UnfoldOptions};
 
     use crate::lower::testing::{FUNCTION, numbers, operators, parameter, refusal};
 
@@ -201,6 +231,17 @@ mod tests {
             let found = operators(&layer, numbers([2, 9, 4]), |layer: &Layer, x: Tensor<3>| {
                 let y = conv1d(x.swap_dims(1, 2), layer.0.val(), Some(layer.1.val()), options.clone());
                 y.swap_dims(1, 2)
+            });
+            assert!(!found.contains(&"TRANSPOSE".into()), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn windows_as_columns_are_filters_that_take_one_place_each() {
+        let options = UnfoldOptions::new([2, 1], [1, 0], [1, 2]);
+        for channels in [1, 3] {
+            let found = operators(&FUNCTION, numbers([2, 6, 7, channels]), |_, x: Tensor<4>| {
+                unfold4d(x.permute([0, 3, 1, 2]), [3, 2], options.clone()).swap_dims(1, 2)
             });
             assert!(!found.contains(&"TRANSPOSE".into()), "{found:?}");
         }

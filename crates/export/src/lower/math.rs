@@ -2,53 +2,19 @@
 
 use std::slice;
 
-use burn::backend::ir::{BinaryOpIr, CastOpIr, FloatOperationIr, TensorIr, UnaryOpIr};
+use burn::backend::ir::{BinaryOpIr, CastOpIr, TensorIr, UnaryOpIr};
 use burnlite_tflite::{CastOptions, ElementType, Op};
 
-use super::arithmetic::{add_op, div_op, mul_op, pow_scalar, sub_op};
+use super::arithmetic::{add_op, div_op, mul_op, sub_op};
 use super::elementwise::{elementwise, lower};
-use super::{dense, unsupported};
+use super::unsupported;
 use crate::builder::{Builder, Value};
 use crate::constant::{Constant, element_type};
 use crate::error::Refusal;
 
-/// Burn's operations on floats.
-pub(super) fn float(builder: &mut Builder<'_>, operation: &FloatOperationIr) -> Result<(), Refusal> {
-    let mut unary = |op: Op, ir: &UnaryOpIr| lower(builder, op, &[&ir.input], &ir.out);
-    match operation {
-        FloatOperationIr::Exp(op) => unary(Op::Exp, op),
-        FloatOperationIr::Log(op) => unary(Op::Log, op),
-        FloatOperationIr::Sqrt(op) => unary(Op::Sqrt, op),
-        FloatOperationIr::Cos(op) => unary(Op::Cos, op),
-        FloatOperationIr::Sin(op) => unary(Op::Sin, op),
-        FloatOperationIr::Tanh(op) => unary(Op::Tanh, op),
-        FloatOperationIr::Round(op) => unary(Op::Round, op),
-        FloatOperationIr::Floor(op) => unary(Op::Floor, op),
-        FloatOperationIr::Ceil(op) => unary(Op::Ceil, op),
-        FloatOperationIr::Log1p(op) => log1p(builder, op),
-        FloatOperationIr::Tan(op) => tan(builder, op),
-        FloatOperationIr::Sinh(op) => hyperbolic(builder, op, sub_op()),
-        FloatOperationIr::Cosh(op) => hyperbolic(builder, op, add_op()),
-        FloatOperationIr::Trunc(op) => trunc(builder, op),
-        FloatOperationIr::Recip(op) => recip(builder, op),
-        FloatOperationIr::PowfScalar(op) => pow_scalar(builder, op),
-        FloatOperationIr::Powf(op) => lower(builder, Op::Pow, &[&op.lhs, &op.rhs], &op.out),
-        FloatOperationIr::Hypot(op) => hypot(builder, op),
-        FloatOperationIr::IntoInt(op) => cast(builder, op),
-        FloatOperationIr::IsNan(op) => lower(builder, Op::NotEqual, &[&op.input, &op.input], &op.out),
-        FloatOperationIr::IsInf(op) => is_inf(builder, op),
-        FloatOperationIr::Matmul(op) => dense::matmul(builder, op),
-        FloatOperationIr::Erf(_) => Err(Refusal::new(
-            "TensorFlow Lite has no error function: use burn::tensor::activation::gelu, which has an operator",
-        )),
-        FloatOperationIr::Random(_) => {
-            Err(Refusal::new("a model gives the same result each time: pass the random numbers as an input"))
-        }
-        FloatOperationIr::GridSample2d(_) => {
-            Err(Refusal::new("TensorFlow Lite has no sampling at computed positions: use interpolate"))
-        }
-        _ => unsupported(),
-    }
+/// An operator on floats of one operand.
+pub(super) fn unary(builder: &mut Builder<'_>, operator: Op, op: &UnaryOpIr) -> Result<(), Refusal> {
+    lower(builder, operator, &[&op.input], &op.out)
 }
 
 /// Elements as another type: CAST, or nothing where the types are the same.
@@ -91,14 +57,16 @@ fn floats(builder: &mut Builder<'_>, op: Op, operands: &[Value]) -> Result<Value
     elementwise(builder, op, operands, ElementType::Float32)
 }
 
-fn log1p(builder: &mut Builder<'_>, op: &UnaryOpIr) -> Result<(), Refusal> {
+/// `log(1 + x)`.
+pub(super) fn log1p(builder: &mut Builder<'_>, op: &UnaryOpIr) -> Result<(), Refusal> {
     let x = builder.value(&op.input)?;
     let sum = floats(builder, add_op(), &[x, float_of(1.0)])?;
     let value = floats(builder, Op::Log, &[sum])?;
     builder.bind(&op.out, value)
 }
 
-fn tan(builder: &mut Builder<'_>, op: &UnaryOpIr) -> Result<(), Refusal> {
+/// `sin(x) / cos(x)`.
+pub(super) fn tan(builder: &mut Builder<'_>, op: &UnaryOpIr) -> Result<(), Refusal> {
     let x = builder.value(&op.input)?;
     let (sine, cosine) = (floats(builder, Op::Sin, slice::from_ref(&x))?, floats(builder, Op::Cos, &[x])?);
     let value = floats(builder, div_op(), &[sine, cosine])?;
@@ -106,7 +74,7 @@ fn tan(builder: &mut Builder<'_>, op: &UnaryOpIr) -> Result<(), Refusal> {
 }
 
 /// `(e^x ± e^-x) / 2`.
-fn hyperbolic(builder: &mut Builder<'_>, op: &UnaryOpIr, join: Op) -> Result<(), Refusal> {
+pub(super) fn hyperbolic(builder: &mut Builder<'_>, op: &UnaryOpIr, join: Op) -> Result<(), Refusal> {
     let x = builder.value(&op.input)?;
     let negated = floats(builder, Op::Neg, slice::from_ref(&x))?;
     let (rising, falling) = (floats(builder, Op::Exp, &[x])?, floats(builder, Op::Exp, &[negated])?);
@@ -115,7 +83,8 @@ fn hyperbolic(builder: &mut Builder<'_>, op: &UnaryOpIr, join: Op) -> Result<(),
     builder.bind(&op.out, value)
 }
 
-fn trunc(builder: &mut Builder<'_>, op: &UnaryOpIr) -> Result<(), Refusal> {
+/// The integer part.
+pub(super) fn trunc(builder: &mut Builder<'_>, op: &UnaryOpIr) -> Result<(), Refusal> {
     let x = builder.value(&op.input)?;
     let (down, up) =
         (floats(builder, Op::Floor, slice::from_ref(&x))?, floats(builder, Op::Ceil, slice::from_ref(&x))?);
@@ -124,13 +93,15 @@ fn trunc(builder: &mut Builder<'_>, op: &UnaryOpIr) -> Result<(), Refusal> {
     builder.bind(&op.out, value)
 }
 
-fn recip(builder: &mut Builder<'_>, op: &UnaryOpIr) -> Result<(), Refusal> {
+/// `1 / x`.
+pub(super) fn recip(builder: &mut Builder<'_>, op: &UnaryOpIr) -> Result<(), Refusal> {
     let x = builder.value(&op.input)?;
     let value = floats(builder, div_op(), &[float_of(1.0), x])?;
     builder.bind(&op.out, value)
 }
 
-fn hypot(builder: &mut Builder<'_>, op: &BinaryOpIr) -> Result<(), Refusal> {
+/// `sqrt(x * x + y * y)`.
+pub(super) fn hypot(builder: &mut Builder<'_>, op: &BinaryOpIr) -> Result<(), Refusal> {
     let mut square = |operand: &TensorIr| {
         let x = builder.value(operand)?;
         floats(builder, mul_op(), &[x.clone(), x])
@@ -141,10 +112,55 @@ fn hypot(builder: &mut Builder<'_>, op: &BinaryOpIr) -> Result<(), Refusal> {
     builder.bind(&op.out, value)
 }
 
-fn is_inf(builder: &mut Builder<'_>, op: &UnaryOpIr) -> Result<(), Refusal> {
+/// Whether an element is infinite.
+pub(super) fn is_inf(builder: &mut Builder<'_>, op: &UnaryOpIr) -> Result<(), Refusal> {
     let x = builder.value(&op.input)?;
     let magnitude = floats(builder, Op::Abs, &[x])?;
     let value = elementwise(builder, Op::Equal, &[magnitude, float_of(f32::INFINITY)], ElementType::Bool)?;
+    builder.bind(&op.out, value)
+}
+
+/// `log(x + sqrt(x² + 1))`, of the magnitude and with the sign put back, for else the sum of a negative number cancels out.
+pub(super) fn arc_sinh(builder: &mut Builder<'_>, op: &UnaryOpIr) -> Result<(), Refusal> {
+    let x = builder.value(&op.input)?;
+    let magnitude = floats(builder, Op::Abs, slice::from_ref(&x))?;
+    let square = floats(builder, mul_op(), &[x.clone(), x.clone()])?;
+    let log = log_of_sum_with_root(builder, magnitude, square, 1.0)?;
+    let negated = floats(builder, Op::Neg, slice::from_ref(&log))?;
+    let is_negative = elementwise(builder, Op::Less, &[x, float_of(0.0)], ElementType::Bool)?;
+    let value = floats(builder, Op::SelectV2, &[is_negative, negated, log])?;
+    builder.bind(&op.out, value)
+}
+
+/// `log(x + sqrt(x² - 1))`.
+pub(super) fn arc_cosh(builder: &mut Builder<'_>, op: &UnaryOpIr) -> Result<(), Refusal> {
+    let x = builder.value(&op.input)?;
+    let square = floats(builder, mul_op(), &[x.clone(), x.clone()])?;
+    let value = log_of_sum_with_root(builder, x, square, -1.0)?;
+    builder.bind(&op.out, value)
+}
+
+/// `log(x + sqrt(square + addend))`.
+fn log_of_sum_with_root(
+    builder: &mut Builder<'_>,
+    x: Value,
+    square: Value,
+    addend: f32,
+) -> Result<Value, Refusal> {
+    let shifted = floats(builder, add_op(), &[square, float_of(addend)])?;
+    let root = floats(builder, Op::Sqrt, &[shifted])?;
+    let sum = floats(builder, add_op(), &[x, root])?;
+    floats(builder, Op::Log, &[sum])
+}
+
+/// `(log(1 + x) - log(1 - x)) / 2`.
+pub(super) fn arc_tanh(builder: &mut Builder<'_>, op: &UnaryOpIr) -> Result<(), Refusal> {
+    let x = builder.value(&op.input)?;
+    let above = floats(builder, add_op(), &[x.clone(), float_of(1.0)])?;
+    let below = floats(builder, sub_op(), &[float_of(1.0), x])?;
+    let (above, below) = (floats(builder, Op::Log, &[above])?, floats(builder, Op::Log, &[below])?);
+    let difference = floats(builder, sub_op(), &[above, below])?;
+    let value = floats(builder, mul_op(), &[difference, float_of(0.5)])?;
     builder.bind(&op.out, value)
 }
 
@@ -157,7 +173,7 @@ mod tests {
     #[test]
     fn every_function_is_burns() {
         type Function = fn(Tensor<2>) -> Tensor<2>;
-        let cases: [Function; 21] = [
+        let cases: [Function; 24] = [
             |x| x.exp(),
             |x| (x + 2.0).log(),
             |x| (x + 2.0).sqrt(),
@@ -179,6 +195,9 @@ mod tests {
             |x| (x + 2.0).powf_scalar(-0.5),
             |x| (x.clone() + 2.0).powf(x),
             |x| x.square(),
+            |x| x.asinh(),
+            |x| (x + 2.0).acosh(),
+            |x| (x * 0.9).atanh(),
         ];
         for function in cases {
             assert!(!operators(&FUNCTION, numbers([2, 5]), |_, x| function(x)).is_empty());

@@ -1,14 +1,15 @@
 //! Pools.
 
 use burn::backend::ir::{
-    AdaptiveAvgPool1dOpIr, AdaptiveAvgPool2dOpIr, AvgPool1dOpIr, AvgPool2dOpIr, MaxPool1dOpIr, MaxPool2dOpIr,
-    TensorIr,
+    AdaptiveAvgPool1dOpIr, AdaptiveAvgPool2dOpIr, AvgPool1dOpIr, AvgPool2dOpIr, MaxPool1dOpIr,
+    MaxPool1dWithIndicesOpIr, MaxPool2dOpIr, MaxPool2dWithIndicesOpIr, TensorIr,
 };
-use burnlite_tflite::{Activation, BatchMatMulOptions, ElementType, Op, Padding, Pool2dOptions};
+use burnlite_tflite::{Activation, ElementType, Op, Padding, Pool2dOptions};
 
 use super::arithmetic::mul_op;
 use super::elementwise::elementwise;
 use super::reduce::reduced;
+use super::resize::mixed;
 use super::window::{NHWC, Window, as_image, as_sequence, integer, padded, placement};
 use crate::builder::{Builder, Stored};
 use crate::constant::Constant;
@@ -41,6 +42,37 @@ pub(super) fn max_pool1d(builder: &mut Builder<'_>, op: &MaxPool1dOpIr) -> Resul
     let output = one_row(builder, &op.out);
     let result = as_sequence(max_pool(builder, x, [Window::ONE, window], &output)?)?;
     builder.bind(&op.out, result.into())
+}
+
+/// The largest element under a window, and its place, which nobody may read.
+pub(super) fn max_pool2d_with_indices(
+    builder: &mut Builder<'_>,
+    op: &MaxPool2dWithIndicesOpIr,
+) -> Result<(), Refusal> {
+    refuse_places(builder, &op.out_indices)?;
+    let MaxPool2dWithIndicesOpIr { x, kernel_size, stride, padding, dilation, ceil_mode, out, .. } =
+        op.clone();
+    max_pool2d(builder, &MaxPool2dOpIr { x, kernel_size, stride, padding, dilation, ceil_mode, out })
+}
+
+/// The largest element of a part of a sequence, and its place, which nobody may read.
+pub(super) fn max_pool1d_with_indices(
+    builder: &mut Builder<'_>,
+    op: &MaxPool1dWithIndicesOpIr,
+) -> Result<(), Refusal> {
+    refuse_places(builder, &op.out_indices)?;
+    let MaxPool1dWithIndicesOpIr { x, kernel_size, stride, padding, dilation, ceil_mode, out, .. } =
+        op.clone();
+    max_pool1d(builder, &MaxPool1dOpIr { x, kernel_size, stride, padding, dilation, ceil_mode, out })
+}
+
+fn refuse_places(builder: &Builder<'_>, places: &TensorIr) -> Result<(), Refusal> {
+    if builder.is_wanted(places) {
+        return Err(Refusal::new(
+            "TensorFlow Lite's pools do not say where an element was: use the elements alone",
+        ));
+    }
+    Ok(())
 }
 
 /// The mean of the elements under a window: AVERAGE_POOL_2D.
@@ -184,39 +216,18 @@ fn adaptive_average_pool(builder: &mut Builder<'_>, x: Stored, output: &Shape) -
         });
         return pool(builder, Op::AveragePool2d, &x, windows, Padding::Valid, output);
     }
-    let rows = averaged(builder, &x, 2, output)?;
-    averaged(builder, &rows, 3, output)
+    [2, 3].into_iter().zip(sizes).try_fold(x, |x, (dim, (from, to))| {
+        if from == to { Ok(x) } else { Ok(mixed(builder, &x, dim, averages(from, to))) }
+    })
 }
 
-/// Means of parts of unequal lengths along the rows (2) or the columns (3): a product with a matrix of weights.
-fn averaged(builder: &mut Builder<'_>, x: &Stored, dim: usize, output: &Shape) -> Result<Stored, Refusal> {
-    let mut shape = x.layout.shape();
-    let (from, to) = (shape.0[dim].size, output.0[dim].size);
-    if from == to {
-        return Ok(x.clone());
-    }
+/// The weights of the means of `to` parts, which may be of unequal lengths: `[to, from]`.
+fn averages(from: usize, to: usize) -> Constant {
     let weights = (0..to).flat_map(|part| {
         let (start, end) = (part * from / to, ((part + 1) * from).div_ceil(to));
         (0..from).map(move |at| if (start..end).contains(&at) { 1.0 / (end - start) as f32 } else { 0.0 })
     });
-    let weights = Constant::floats(&[to, from], weights.collect());
-    let weights = builder.add_constant(weights, "averages");
-    // The matrices are [H, W * C] for the rows and [W, C] for the columns.
-    let axes = |dims: &[usize]| x.layout.groups(dims).concat();
-    let groups = match dim {
-        2 => vec![axes(&[0]), axes(&[2]), axes(&[3, 1])],
-        _ => vec![axes(&[0]), axes(&[2]), axes(&[3]), axes(&[1])],
-    };
-    let matrices = builder.arrange(x, &groups);
-    shape.0[dim] = Extent::fixed(to);
-    let layout = crate::layout::Layout::stored(&shape, &NHWC);
-    let stored = match dim {
-        2 => Shape(vec![shape.0[0], shape.0[2], Extent::fixed(shape.0[3].size * shape.0[1].size)]),
-        _ => Shape(NHWC.iter().map(|&dim| shape.0[dim]).collect()),
-    };
-    let op = Op::BatchMatMul(BatchMatMulOptions::default());
-    let tensor = builder.operator(op, &[Some(weights), Some(matrices)], stored);
-    Ok(Stored { tensor, layout })
+    Constant::floats(&[to, from], weights.collect())
 }
 
 fn pool(

@@ -1,12 +1,10 @@
 //! Sums, means, extremes and positions along dimensions.
 
 use burn::backend::ir::{
-    DimOpIr, ReduceDimOpIr, ReduceDimWithIndicesOpIr, ReduceOpIr, SortOpIr, SortWithIndicesOpIr, TensorIr,
+    ReduceDimOpIr, ReduceDimWithIndicesOpIr, ReduceOpIr, SortOpIr, SortWithIndicesOpIr, TensorIr,
     TopKWithIndicesOpIr,
 };
-use burnlite_tflite::{
-    ArgMaxOptions, ArgMinOptions, CastOptions, CumsumOptions, ElementType, Op, ReducerOptions,
-};
+use burnlite_tflite::{ArgMaxOptions, ArgMinOptions, CastOptions, ElementType, Op, ReducerOptions};
 
 use super::elementwise::elementwise;
 use crate::builder::{Builder, Stored, Value};
@@ -109,44 +107,33 @@ pub(super) fn min_with_indices(
 
 /// The largest elements in falling order.
 pub(super) fn top_k(builder: &mut Builder<'_>, op: &ReduceDimOpIr) -> Result<(), Refusal> {
-    top(builder, &op.input, op.axis, Some(&op.out), None)
+    top(builder, &op.input, op.axis, Order::Falling, Some(&op.out), None)
 }
 
 /// The positions of the largest elements in falling order.
 pub(super) fn arg_top_k(builder: &mut Builder<'_>, op: &ReduceDimOpIr) -> Result<(), Refusal> {
-    top(builder, &op.input, op.axis, None, Some(&op.out))
+    top(builder, &op.input, op.axis, Order::Falling, None, Some(&op.out))
 }
 
 /// The largest elements in falling order, and their positions.
 pub(super) fn top_k_with_indices(builder: &mut Builder<'_>, op: &TopKWithIndicesOpIr) -> Result<(), Refusal> {
-    top(builder, &op.tensor, op.dim, Some(&op.out), Some(&op.out_indices))
+    top(builder, &op.tensor, op.dim, Order::Falling, Some(&op.out), Some(&op.out_indices))
 }
 
-/// The elements in falling order; TensorFlow Lite does not sort in rising order.
+/// The elements in order.
 pub(super) fn sort(builder: &mut Builder<'_>, op: &SortOpIr) -> Result<(), Refusal> {
-    falling(op.descending)?;
-    top(builder, &op.input, op.dim, Some(&op.out), None)
+    top(builder, &op.input, op.dim, Order::new(op.descending), Some(&op.out), None)
 }
 
-/// The positions of the elements in falling order.
+/// The positions of the elements in order.
 pub(super) fn arg_sort(builder: &mut Builder<'_>, op: &SortOpIr) -> Result<(), Refusal> {
-    falling(op.descending)?;
-    top(builder, &op.input, op.dim, None, Some(&op.out))
+    top(builder, &op.input, op.dim, Order::new(op.descending), None, Some(&op.out))
 }
 
-/// The elements in falling order, and their positions.
+/// The elements in order, and their positions.
 pub(super) fn sort_with_indices(builder: &mut Builder<'_>, op: &SortWithIndicesOpIr) -> Result<(), Refusal> {
-    falling(op.descending)?;
-    top(builder, &op.input, op.dim, Some(&op.out), Some(&op.out_indices))
-}
-
-/// Running sums along a dimension.
-pub(super) fn cumsum(builder: &mut Builder<'_>, op: &DimOpIr) -> Result<(), Refusal> {
-    let (x, order) = builder.in_pieces(&op.input)?;
-    let axis = place(&order, op.axis);
-    let axis = builder.add_constant(Constant::integers(&[axis]).reshaped(&[]), "axis");
-    let options = CumsumOptions::default();
-    builder.stored_operator(Op::Cumsum(options), &[Some(x), Some(axis)], &op.out, &order)
+    let order = Order::new(op.descending);
+    top(builder, &op.input, op.dim, order, Some(&op.out), Some(&op.out_indices))
 }
 
 /// `stored` reduced along `dims`, which stay, with extent 1.
@@ -192,47 +179,63 @@ fn position(
     builder.bind(out, Value::Computed(Stored { tensor, layout }))
 }
 
-/// TOPK_V2 along a dimension, brought to the end.
+/// The order of sorted elements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    Falling,
+    Rising,
+}
+
+impl Order {
+    fn new(descending: bool) -> Self {
+        if descending { Self::Falling } else { Self::Rising }
+    }
+}
+
+/// TOPK_V2 along a dimension, brought to the end. In rising order it sorts the negated elements.
 fn top(
     builder: &mut Builder<'_>,
     input: &TensorIr,
     dim: usize,
+    falling_or_rising: Order,
     values: Option<&TensorIr>,
     indices: Option<&TensorIr>,
 ) -> Result<(), Refusal> {
-    let stored = builder.stored(input)?;
+    let Some(result) = values.or(indices) else { return Ok(()) };
+    let element_type = super::element_type(input)?;
+    let is_rising = falling_or_rising == Order::Rising;
+    let mut stored = builder.stored(input)?;
+    if is_rising {
+        let negated = elementwise(builder, Op::Neg, &[stored.into()], element_type)?;
+        stored = builder.stored_value(negated, "constant");
+    }
     let mut order = stored.layout.natural_order(builder.shape(stored.tensor));
     order.retain(|&other| other != dim);
     order.push(dim);
     let x = builder.arrange(&stored, &stored.layout.groups(&order));
-    let Some(result) = values.or(indices) else { return Ok(()) };
     let shape = builder.program.shape(result.id).clone();
     let count =
         i32::try_from(shape.0[dim].size).map_err(|_| Refusal::new("it asks for more than 2^31 elements"))?;
     let count = builder.add_constant(Constant::integers(&[count]).reshaped(&[]), "k");
-    let element_type = builder.element_type(x);
     let found = builder.stored_result(Op::TopKV2, &[Some(x), Some(count)], element_type, &shape, &order);
     let positions = builder.further_result(ElementType::Int32, &shape, &order);
     if let Some(values) = values {
-        builder.bind(values, found.into())?;
+        let mut value = found.into();
+        if is_rising {
+            value = elementwise(builder, Op::Neg, &[value], element_type)?;
+        }
+        builder.bind(values, value)?;
     }
     if let Some(indices) = indices {
-        let options =
-            CastOptions { in_data_type: ElementType::Int32, out_data_type: super::element_type(indices)? };
-        let value =
-            elementwise(builder, Op::Cast(options), &[positions.into()], super::element_type(indices)?)?;
+        let out_data_type = super::element_type(indices)?;
+        let mut value = positions.into();
+        if out_data_type != ElementType::Int32 {
+            let options = CastOptions { in_data_type: ElementType::Int32, out_data_type };
+            value = elementwise(builder, Op::Cast(options), &[value], out_data_type)?;
+        }
         builder.bind(indices, value)?;
     }
     Ok(())
-}
-
-fn falling(descending: bool) -> Result<(), Refusal> {
-    if descending {
-        return Ok(());
-    }
-    Err(Refusal::new(
-        "TensorFlow Lite sorts in falling order only: sort descending, or sort the negated tensor",
-    ))
 }
 
 /// Binds a result of as many elements as `out`.
@@ -280,8 +283,14 @@ mod tests {
     }
 
     #[test]
-    fn running_sums_and_largest_elements_are_burns() {
-        let found = operators(&FUNCTION, numbers([2, 3, 4]), |_, x: Tensor<3>| x.cumsum(1).topk(2, 2));
-        assert_eq!(found, ["CUMSUM", "TOPK_V2"]);
+    fn largest_elements_and_sorted_ones_are_burns() {
+        let found =
+            operators(&FUNCTION, numbers([2, 3, 4]), |_, x: Tensor<3>| x.sort_descending(1).topk(2, 2));
+        assert_eq!(found.iter().filter(|name| *name == "TOPK_V2").count(), 2);
+        let found = operators(&FUNCTION, numbers([2, 5]), |_, x: Tensor<2>| {
+            let (sorted, at) = x.sort_with_indices(1);
+            sorted + at.float()
+        });
+        assert_eq!(found, ["NEG", "TOPK_V2", "NEG", "CAST", "ADD"]);
     }
 }

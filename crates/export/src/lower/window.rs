@@ -134,6 +134,12 @@ impl Window {
         (before, after.max(needed.saturating_sub(input + before)))
     }
 
+    /// The number of windows that lie within the image and its padding.
+    pub(super) fn count(&self, input: usize) -> usize {
+        let (before, after) = self.padding;
+        (input + before + after).checked_sub(self.reach()).map_or(0, |room| room / self.stride + 1)
+    }
+
     /// Pixels from a window's first to its last.
     pub(super) fn reach(&self) -> usize {
         (self.kernel - 1) * self.dilation + 1
