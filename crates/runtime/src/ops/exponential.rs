@@ -7,14 +7,13 @@
 #[inline]
 pub(crate) fn exp_single(x: f32) -> f32 {
     const LN_2: [f32; 2] = [6.931_457_5e-1, 1.428_606_8e-6];
-    const PER_LN_2: f32 = 1.442_695;
     const FACTORS: [f32; 2] = [1.666_662_5e-1, -2.766_733_3e-3];
     // Beyond these, which the bounds of the argument bring about as well, are 0 and infinity.
     let x = if x < -110.0 { -110.0 } else { x };
     let x = if x > 90.0 { 90.0 } else { x };
     let magnitude = x.abs();
     let half = f32::copysign(0.5, x);
-    let many = (PER_LN_2 * x + half) as i32;
+    let many = (core::f32::consts::LOG2_E * x + half) as i32;
     let one = if x < 0.0 { -1 } else { 1 };
     let k = if magnitude > f32::from_bits(0x3f85_1592) { many } else { one };
     let k = if magnitude > f32::from_bits(0x3eb1_7218) { k } else { 0 };
@@ -32,20 +31,19 @@ pub(crate) fn exp_single(x: f32) -> f32 {
 /// `e^x`, computed in double precision and rounded once.
 #[inline]
 pub(crate) fn exp(x: f32) -> f32 {
-    const LN_2: [f64; 2] = [6.931_471_803_691_238_164_90e-1, 1.908_214_929_270_587_700_02e-10];
-    const PER_LN_2: f64 = 1.442_695_040_888_963_387;
+    const LN_2: [f64; 2] = [6.931_471_803_691_238e-1, 1.908_214_929_270_587_7e-10];
     const FACTORS: [f64; 5] = [
-        1.666_666_666_666_660_190_37e-1,
-        -2.777_777_777_701_559_338_42e-3,
-        6.613_756_321_437_934_361_17e-5,
-        -1.653_390_220_546_525_153_90e-6,
-        4.138_136_797_057_238_460_39e-8,
+        1.666_666_666_666_660_2e-1,
+        -2.777_777_777_701_559_3e-3,
+        6.613_756_321_437_934e-5,
+        -1.653_390_220_546_525_2e-6,
+        4.138_136_797_057_238_5e-8,
     ];
     // Beyond these the result is 0 or infinity in single precision.
     let x = if x < -110.0 { -110.0 } else { x };
     let x = f64::from(if x > 90.0 { 90.0 } else { x });
     let magnitude = x.abs();
-    let many = (PER_LN_2 * x + f64::copysign(0.5, x)) as i32;
+    let many = (core::f64::consts::LOG2_E * x + f64::copysign(0.5, x)) as i32;
     let one = if x < 0.0 { -1 } else { 1 };
     let k = if magnitude >= f64::from_bits(0x3ff0_a2b2 << 32) { many } else { one };
     let k = if magnitude >= f64::from_bits(0x3fd6_2e43 << 32) { k } else { 0 };
