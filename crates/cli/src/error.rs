@@ -80,6 +80,13 @@ pub enum Error {
         source: Box<burnlite_quantize::Error>,
     },
 
+    /// A model is to be quantized, and nothing says in which ranges its activations are.
+    #[error("'{}': the model carries no ranges: give --calibration or --statistics", path.display())]
+    NoRanges {
+        /// The file.
+        path: PathBuf,
+    },
+
     /// Inputs or outputs were to have a type that the scheme has not.
     #[error("inputs and outputs of {scheme} cannot be {io_type}")]
     IoType {

@@ -2,7 +2,9 @@
 
 use std::io::{self, Write};
 
-use burnlite_quantize::{Calibration, Comparison, Compat, IoType, Quantizer, Report, Scheme};
+use burnlite_quantize::{
+    Calibration, Comparison, Compat, Error as QuantizeError, IoType, Quantizer, Report, Scheme,
+};
 use burnlite_tflite::{ElementType, Model};
 use serde::Serialize;
 
@@ -19,9 +21,9 @@ pub(crate) fn quantize(arguments: &QuantizeArguments, output: &mut dyn Write) ->
     let file = ModelFile::open(&arguments.model)?;
     let model = file.model()?;
     let scheme = arguments.scheme.into();
-    let io_types = [arguments.input_type, arguments.output_type].map(|io_type| io_type_of(io_type, scheme));
+    let io_types = (io_type_of(arguments.input_type, scheme)?, io_type_of(arguments.output_type, scheme)?);
     let calibration = calibration(&file, &model, scheme, arguments)?;
-    let quantizer = quantizer(arguments, scheme, io_types, &calibration)?;
+    let quantizer = quantizer(arguments, scheme, io_types, &calibration);
     let (quantized, report) = quantizer.quantize(&model, &calibration).map_err(file.quantizer_fault())?;
     let bytes = quantized.to_bytes().map_err(|source| Error::Model { path: file.path.clone(), source })?;
     let written = ModelFile { path: arguments.output.clone(), bytes };
@@ -77,7 +79,10 @@ fn calibration(
     let needs_none = matches!(scheme, Scheme::DynamicRange | Scheme::Float16);
     let start =
         if is_given || needs_none { Calibration::empty(model) } else { Calibration::from_model(model) };
-    let mut calibration = start.map_err(file.quantizer_fault())?;
+    let mut calibration = start.map_err(|error| match error {
+        QuantizeError::NotCalibrated => Error::NoRanges { path: file.path.clone() },
+        error => file.quantizer_fault()(error),
+    })?;
     calibrate::merge(&mut calibration, &arguments.statistics)?;
     if !arguments.calibration.is_empty() {
         let (arrays, all) = (&arguments.calibration, Shard::default());
@@ -89,21 +94,21 @@ fn calibration(
 fn quantizer(
     arguments: &QuantizeArguments,
     scheme: Scheme,
-    [input_type, output_type]: [Result<IoType, Error>; 2],
+    (input_type, output_type): (IoType, IoType),
     calibration: &Calibration,
-) -> Result<Quantizer, Error> {
+) -> Quantizer {
     let compat = arguments.compat.into();
     let has_means = calibration.samples() > 0 && scheme.activation_type() != ElementType::Float32;
     let quantizer = Quantizer::new(scheme)
         .compat(compat)
-        .input_type(input_type?)
-        .output_type(output_type?)
+        .input_type(input_type)
+        .output_type(output_type)
         .bias_correction(arguments.bias_correction.unwrap_or(compat == Compat::Best && has_means))
         .per_channel_dense(!arguments.per_tensor_dense)
         .int32_bias(arguments.int32_bias)
         .target(arguments.target.target())
         .integer_only(arguments.require == Some(Requirement::IntegerOnly));
-    Ok(arguments.headroom.map_or(quantizer, |headroom| quantizer.headroom(headroom)))
+    arguments.headroom.map_or(quantizer, |headroom| quantizer.headroom(headroom))
 }
 
 fn io_type_of(argument: IoArgument, scheme: Scheme) -> Result<IoType, Error> {

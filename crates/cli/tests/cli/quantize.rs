@@ -180,7 +180,11 @@ fn wrong_uses_say_what_is_wrong_and_write_nothing() {
         (quantize(""), 2, "--scheme <SCHEME>"),
         (quantize("--scheme int4"), 2, "[possible values: 16x8, int8, dynamic-range, float16]"),
         (quantize("--scheme 16x8 --headroom 0.5"), 2, "must be a factor from 1 to 256"),
-        (quantize("--scheme 16x8"), 1, "tutorial_float32.tflite': the model carries no ranges"),
+        (
+            quantize("--scheme 16x8"),
+            1,
+            "tutorial_float32.tflite': the model carries no ranges: give --calibration or --statistics",
+        ),
         (
             quantize(&format!("--scheme int8 --input-type int16 --calibration {SAMPLES}")),
             1,
