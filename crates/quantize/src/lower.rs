@@ -95,6 +95,7 @@ impl Lowered<'_, '_> {
     /// The same convolution with a bias of zeros.
     fn with_bias(&mut self, operator: &Operator, channel_dimension: usize) -> Option<Vec<Operator>> {
         let weights = operator.inputs.get(1).copied().flatten()?;
+        self.tensor(weights).data.as_ref()?;
         let channels = *self.tensor(weights).shape.get(channel_dimension)?;
         let bias = self.constant(operator.outputs[0], [channels], &vec![0f32; channels]);
         let mut with_bias = operator.clone();

@@ -5,6 +5,12 @@ use burnlite_tflite::{Activation, ConcatenationOptions, Op, Operator, ReshapeOpt
 use super::Lowered;
 use crate::{Bounds, Calibration};
 
+/// The quotient of an extent that a block divides.
+fn quotient(extent: usize, block: usize) -> Option<usize> {
+    let quotient = extent.checked_div(block)?;
+    (quotient * block == extent).then_some(quotient)
+}
+
 impl Lowered<'_, '_> {
     /// `[N, H, W, b * b * C]` as `[N * H, W, b, b * C]`, rows and columns of blocks exchanged.
     pub(super) fn depth_to_space(
@@ -14,10 +20,10 @@ impl Lowered<'_, '_> {
         block: i32,
         calibration: &Calibration,
     ) -> Option<Vec<Operator>> {
-        let block = usize::try_from(block).ok().filter(|&block| block > 0)?;
+        let block = usize::try_from(block).ok()?;
         let &[batch, height, width, channels] = self.tensor(x).shape.as_slice() else { return None };
-        let rows = [batch * height, width, block, channels / block];
-        self.exchanged(x, result, rows, calibration.range(result)?)
+        let shape = [batch * height, width, block, quotient(channels, block)?];
+        self.exchanged(x, result, shape, calibration.range(result)?)
     }
 
     /// `[N, H * b, W * b, C]` as `[N * H, b, W, b * C]`, rows and columns of blocks exchanged.
@@ -28,10 +34,11 @@ impl Lowered<'_, '_> {
         block: i32,
         calibration: &Calibration,
     ) -> Option<Vec<Operator>> {
-        let block = usize::try_from(block).ok().filter(|&block| block > 0)?;
+        let block = usize::try_from(block).ok()?;
         let &[batch, height, width, channels] = self.tensor(x).shape.as_slice() else { return None };
-        let rows = [batch * (height / block), block, width / block, block * channels];
-        self.exchanged(x, result, rows, calibration.range(result)?)
+        let shape =
+            [batch * quotient(height, block)?, block, quotient(width, block)?, block.checked_mul(channels)?];
+        self.exchanged(x, result, shape, calibration.range(result)?)
     }
 
     /// RESHAPE to the given shape, exchange of the dimensions 1 and 2, RESHAPE to the result's shape. The first dimension
