@@ -117,7 +117,7 @@ impl Exporter {
     /// let sample = Tensor::<4>::zeros([1, 3, 32, 32], &device);
     /// let model = Exporter::new().layout(ImageLayout::Nhwc).export(&conv, sample, Conv2d::forward)?;
     /// let graph = model.main()?;
-    /// assert_eq!(graph.tensor(graph.inputs[0])?.shape, [1, 32, 32, 3]);
+    /// assert_eq!(graph.tensors[graph.inputs[0].index()].shape, [1, 32, 32, 3]);
     /// assert_eq!(graph.operators.len(), 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
