@@ -255,7 +255,7 @@ impl<'a> Builder<'a> {
             is_stored_there && self.readers.get(id).is_some_and(|&readers| readers > 0)
         });
         let is_read = self.graph.operators.iter().any(|operator| operator.inputs.contains(&Some(tensor)));
-        !is_waited_for && !is_read
+        !is_waited_for && !is_read && !self.graph.outputs.contains(&tensor)
     }
 
     /// Makes the captured tensor `id` an output of that name, its dimensions in the given order.

@@ -428,6 +428,18 @@ mod tests {
     }
 
     #[test]
+    fn an_output_keeps_its_shape_beside_the_same_elements_in_another() {
+        let forward = |x: Tensor<2>| {
+            let means = x.mean_dim(1);
+            (means.clone(), means.squeeze_dim::<1>(1))
+        };
+        let model = Exporter::new().export_function(sample(), forward).unwrap();
+        let graph = model.main().unwrap();
+        let shape = |index: usize| &graph.tensors[graph.outputs[index].index()].shape;
+        assert_eq!((&shape(0)[..], &shape(1)[..]), (&[1, 1][..], &[1][..]));
+    }
+
+    #[test]
     fn a_module_with_gradients_is_exported_without_them() {
         let device = Device::flex().autodiff();
         let sample = Tensor::<2>::zeros([1, 4], &device).require_grad();
