@@ -255,11 +255,14 @@ impl<'a> Builder<'a> {
             is_stored_there && self.readers.get(id).is_some_and(|&readers| readers > 0)
         });
         let is_read = self.graph.operators.iter().any(|operator| operator.inputs.contains(&Some(tensor)));
-        !is_waited_for && !is_read
+        !is_waited_for && !is_read && !self.graph.outputs.contains(&tensor)
     }
 
     /// Makes the captured tensor `id` an output of that name, its dimensions in the given order.
     pub(crate) fn output(&mut self, id: CapturedId, name: &str, order: &[usize]) -> Result<(), Refusal> {
+        if let Some(readers) = self.readers.get_mut(&id) {
+            *readers -= 1;
+        }
         let stored = self.stored_id(id)?;
         let mut tensor = self.arrange(&stored, &stored.layout.groups(order));
         let is_taken = self.graph.inputs.contains(&tensor) || self.graph.outputs.contains(&tensor);

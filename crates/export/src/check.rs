@@ -33,11 +33,16 @@ where
     let sample = detached(sample);
     let inputs = read(sample.clone());
     let outputs = read(forward(&module.valid(), sample));
+    // Booleans are bytes.
     let in_order = |data: &TensorData, name: &str| -> Result<Tensor<'static>, Error> {
         let order = order(name, data.shape().as_slice().len());
         let constant =
             Constant::captured(data, None).map_err(|refusal| Error::NotRun { reason: refusal.0 })?;
-        Ok(constant.permuted(&order).into_tensor(name.into()))
+        let tensor = constant.permuted(&order).into_tensor(name.into());
+        Ok(match tensor.element_type {
+            ElementType::Bool => Tensor { element_type: ElementType::UInt8, ..tensor },
+            _ => tensor,
+        })
     };
     model.check()?;
     let graph = model.main()?;
@@ -50,11 +55,11 @@ where
     expected.iter().zip(found).try_for_each(|(expected, found)| compare(expected, &found))
 }
 
-/// Does the same for whichever type elements have in Rust; booleans are bytes.
+/// Does the same for whichever type elements have in Rust.
 macro_rules! for_element_type {
     ($element_type:expr, $element:ident => $body:expr) => {
         for_element_type!($element_type, $element => $body;
-            Float64 f64, Int64 i64, Int32 i32, Int16 i16, Int8 i8, UInt8 u8, Bool u8)
+            Float64 f64, Int64 i64, Int32 i32, Int16 i16, Int8 i8, UInt8 u8)
     };
     ($element_type:expr, $element:ident => $body:expr; $($variant:ident $rust:ty),*) => {
         match $element_type {
@@ -165,20 +170,17 @@ mod tests {
     fn a_deviation_names_the_output_and_the_largest_difference_and_writes_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.tflite");
-        // What the capture cannot see: a forward pass that is another one elsewhere.
-        let forward = |_: &burn::nn::Relu, x: Tensor<2>| {
-            let is_captured = x.clone().try_into_data().is_err();
-            if is_captured { x } else { x + 0.25 }
-        };
+        // What the capture cannot see: a forward pass that is another one for a batch that it does not try.
+        let forward = |_: &burn::nn::Relu, x: Tensor<2>| if x.dims()[0] == 5 { x + 0.25 } else { x };
         let exporter = Exporter::new().output("sum");
-        let error = exporter.save(&path, &FUNCTION, numbers([2, 3]), forward).unwrap_err();
+        let error = exporter.save(&path, &FUNCTION, numbers([5, 3]), forward).unwrap_err();
         assert!(
             matches!(error, Error::Deviation { difference, .. } if (difference - 0.25).abs() < 1e-6),
             "{error}"
         );
         assert!(error.to_string().starts_with("output 'sum' differs from Burn's by up to 2.5e-1"), "{error}");
         assert!(!path.exists());
-        exporter.check(false).save(&path, &FUNCTION, numbers([2, 3]), forward).unwrap();
+        exporter.check(false).save(&path, &FUNCTION, numbers([5, 3]), forward).unwrap();
         assert!(path.exists());
     }
 

@@ -117,7 +117,7 @@ impl Exporter {
     /// let sample = Tensor::<4>::zeros([1, 3, 32, 32], &device);
     /// let model = Exporter::new().layout(ImageLayout::Nhwc).export(&conv, sample, Conv2d::forward)?;
     /// let graph = model.main()?;
-    /// assert_eq!(graph.tensor(graph.inputs[0])?.shape, [1, 32, 32, 3]);
+    /// assert_eq!(graph.tensors[graph.inputs[0].index()].shape, [1, 32, 32, 3]);
     /// assert_eq!(graph.operators.len(), 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -425,6 +425,18 @@ mod tests {
         let model = Exporter::new().export(&module, sample(), forward).unwrap();
         let names: Vec<&str> = model.graphs[0].operators.iter().map(|operator| operator.op.name()).collect();
         assert_eq!(names, ["RESHAPE", "RESHAPE"]);
+    }
+
+    #[test]
+    fn an_output_keeps_its_shape_beside_the_same_elements_in_another() {
+        let forward = |x: Tensor<2>| {
+            let means = x.mean_dim(1);
+            (means.clone(), means.squeeze_dim::<1>(1))
+        };
+        let model = Exporter::new().export_function(sample(), forward).unwrap();
+        let graph = model.main().unwrap();
+        let shape = |index: usize| &graph.tensors[graph.outputs[index].index()].shape;
+        assert_eq!((&shape(0)[..], &shape(1)[..]), (&[1, 1][..], &[1][..]));
     }
 
     #[test]

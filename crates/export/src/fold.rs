@@ -5,6 +5,8 @@ use burnlite_tflite::{Activation, Op, TensorId};
 use crate::builder::{Builder, Stored, Value};
 use crate::constant::Constant;
 use crate::error::Refusal;
+use crate::layout::Layout;
+use crate::shape::{Extent, Shape};
 
 /// Lets the operator that computes `operand` apply `activation` as well, if it can and nobody wants its result without.
 ///
@@ -81,6 +83,69 @@ pub(crate) fn scale(
         set_input(builder, layer.operator, layer.bias_position, bias);
     }
     Ok(Some(stored))
+}
+
+/// Lets the reduction that computes `operand` reduce `dims` as well, if it is the same kind and nobody wants its result without:
+/// the mean of means of as many elements each is the mean of them all.
+///
+/// Returns the result of both.
+pub(crate) fn reduction(
+    builder: &mut Builder<'_>,
+    operand: &Stored,
+    op: &Op,
+    dims: &[usize],
+) -> Option<Stored> {
+    let producer =
+        builder.graph.operators.iter().position(|other| other.outputs.contains(&operand.tensor))?;
+    let other = &builder.graph.operators[producer];
+    let mut axes = match other.inputs.get(1).copied().flatten() {
+        Some(axes) if other.op == *op => {
+            builder.graph.tensors[axes.index()].elements_of::<i32>().ok()?.into_owned()
+        }
+        _ => return None,
+    };
+    let stored = builder.shape(operand.tensor);
+    let order = operand.layout.natural_order(stored);
+    let is_in_place = operand.layout.moves(stored, &operand.layout.groups(&order)).is_empty();
+    if !is_in_place || !builder.is_read_here_only(operand.tensor) {
+        return None;
+    }
+    axes.extend(order.iter().zip(0..).filter(|(dim, _)| dims.contains(dim)).map(|(_, axis)| axis));
+    axes.sort_unstable();
+    axes.dedup();
+    let axes = builder.add_integers("axes", &axes);
+    set_input(builder, producer, 1, axes);
+    let mut shape = operand.layout.shape();
+    for &dim in dims {
+        shape.0[dim] = Extent::ONE;
+    }
+    let layout = Layout::stored(&shape, &order);
+    builder.set_shape(operand.tensor, Shape(order.iter().map(|&dim| shape.0[dim]).collect()));
+    Some(Stored { tensor: operand.tensor, layout })
+}
+
+/// Lets the reduction that computes `tensor` drop the dimensions that it reduced, if the current operation alone reads its
+/// result and wants it as `shape`, without them.
+///
+/// Returns the result, which is the same tensor.
+pub(crate) fn reduced_dims(builder: &mut Builder<'_>, tensor: TensorId, shape: &Shape) -> Option<TensorId> {
+    let operators = &builder.graph.operators;
+    let producer = operators.iter().position(|operator| operator.outputs.contains(&tensor))?;
+    let axes = operators[producer].inputs.get(1).copied().flatten()?;
+    let axes = builder.graph.tensors[axes.index()].elements_of::<i32>().ok()?;
+    let kept = builder.shape(tensor).0.iter().enumerate();
+    let kept = kept.filter(|(axis, _)| !axes.contains(&(*axis as i32))).map(|(_, &extent)| extent).collect();
+    if Shape(kept) != *shape || !builder.is_read_here_only(tensor) {
+        return None;
+    }
+    match &mut builder.graph.operators[producer].op {
+        Op::Mean(options) | Op::Sum(options) | Op::ReduceMax(options) | Op::ReduceMin(options) => {
+            options.keep_dims = false;
+        }
+        _ => return None,
+    }
+    builder.set_shape(tensor, shape.clone());
+    Some(tensor)
 }
 
 /// An operator with weights, and numbers for its channels.

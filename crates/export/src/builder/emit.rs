@@ -6,6 +6,7 @@ use burnlite_tflite::{ElementType, Op, Operator, ReshapeOptions, Tensor, TensorI
 use super::{Builder, Stored, Value};
 use crate::constant::{Constant, element_type};
 use crate::error::Refusal;
+use crate::fold;
 use crate::layout::{Layout, Move};
 use crate::shape::Shape;
 
@@ -111,7 +112,10 @@ impl Builder<'_> {
 
     pub(super) fn apply(&mut self, tensor: TensorId, step: &Move) -> TensorId {
         match step {
-            Move::Reshape(shape) => self.reshape(tensor, shape.clone()),
+            Move::Reshape(shape) => {
+                let reduced = fold::reduced_dims(self, tensor, shape);
+                reduced.unwrap_or_else(|| self.reshape(tensor, shape.clone()))
+            }
             Move::Transpose(order, shape) => {
                 let order: Vec<i32> = order.iter().map(|&dim| dim as i32).collect();
                 let order = self.add_integers("transpose/order", &order);
@@ -125,6 +129,13 @@ impl Builder<'_> {
         let tensor = Tensor { shape_signature: shape.signature(), ..tensor };
         self.shapes.push(shape);
         self.graph.add_tensor(tensor)
+    }
+
+    /// Gives a computed tensor another shape of as many elements.
+    pub(crate) fn set_shape(&mut self, tensor: TensorId, shape: Shape) {
+        let stored = &mut self.graph.tensors[tensor.index()];
+        (stored.shape, stored.shape_signature) = (shape.sizes(), shape.signature());
+        self.shapes[tensor.index()] = shape;
     }
 
     /// `name`, or `name_1`, `name_2`, … if it is taken.

@@ -9,12 +9,10 @@ use super::arithmetic::{mul_op, sub_op};
 use super::element_type;
 use super::elementwise::elementwise;
 use super::reduce::place;
-use super::slice::narrowed;
 use super::window::integer;
 use crate::builder::{Builder, Stored, Value};
 use crate::constant::Constant;
 use crate::error::Refusal;
-use crate::layout::Layout;
 use crate::shape::Extent;
 
 /// Tensors one after the other along a dimension: CONCATENATION in the order in which the largest is stored.
@@ -55,21 +53,9 @@ pub(super) fn embedding(builder: &mut Builder<'_>, op: &EmbeddingOpIr) -> Result
 
 /// An element for each index, along a dimension: GATHER with all other dimensions as its batch.
 pub(super) fn gather(builder: &mut Builder<'_>, op: &GatherOpIr) -> Result<(), Refusal> {
-    let indices = builder.program.shape(op.indices.id).clone();
-    let rank = indices.0.len();
+    let rank = builder.program.shape(op.indices.id).0.len();
     let order: Vec<usize> = (0..rank).filter(|&dim| dim != op.dim).chain([op.dim]).collect();
-    let mut tensor = builder.stored(&op.tensor)?;
-    // The indices may leave out the end of another dimension.
-    for &dim in order.iter().filter(|&&dim| dim != op.dim) {
-        let mut shape = tensor.layout.shape();
-        if shape.0[dim] != indices.0[dim] {
-            let part = narrowed(builder, &tensor, dim, (0, integer(indices.0[dim].size)?), &order);
-            shape.0[dim] = indices.0[dim];
-            tensor = Stored { tensor: part, layout: Layout::stored(&shape, &order) };
-        }
-    }
-    let tensor = builder.arrange(&tensor, &tensor.layout.groups(&order));
-    let inputs = [Some(tensor), Some(builder.operand(&op.indices, &order)?)];
+    let inputs = [Some(builder.operand(&op.tensor, &order)?), Some(builder.operand(&op.indices, &order)?)];
     let last = integer(rank - 1)?;
     let options = GatherOptions { axis: last, batch_dims: last };
     builder.stored_operator(Op::Gather(options), &inputs, &op.out, &order)
@@ -199,13 +185,5 @@ mod tests {
                 table.val().gather_nd::<3, 2>(at)
             });
         assert!(found.contains(&"GATHER_ND".into()), "{found:?}");
-    }
-
-    #[test]
-    fn indices_may_leave_out_the_end_of_another_dimension() {
-        operators(&FUNCTION, numbers([2, 6, 5]), |_, x: Tensor<3>| {
-            let at = x.clone().narrow(2, 0, 3).argmax(1);
-            x.gather(1, at)
-        });
     }
 }

@@ -10,6 +10,7 @@ use super::elementwise::elementwise;
 use crate::builder::{Builder, Stored, Value};
 use crate::constant::{Constant, element_type};
 use crate::error::Refusal;
+use crate::fold;
 use crate::layout::Layout;
 use crate::shape::{Extent, Shape};
 
@@ -25,7 +26,11 @@ pub(super) fn along(
     out: &TensorIr,
 ) -> Result<(), Refusal> {
     let stored = builder.stored(input)?;
-    let value = reduced(builder, reduction, &stored, dims);
+    let value = match fold::reduction(builder, &stored, &reduction(ReducerOptions { keep_dims: true }), dims)
+    {
+        Some(value) => value,
+        None => reduced(builder, reduction, &stored, dims),
+    };
     builder.bind(out, value.into())
 }
 
@@ -253,9 +258,10 @@ pub(super) fn place(order: &[usize], dim: usize) -> i32 {
 
 #[cfg(test)]
 mod tests {
+    use burn::module::Param;
     use burn::tensor::Tensor;
 
-    use crate::lower::testing::{FUNCTION, numbers, operators};
+    use crate::lower::testing::{FUNCTION, numbers, operators, parameter};
 
     #[test]
     fn reductions_work_on_the_order_in_which_their_operand_is_stored() {
@@ -269,6 +275,18 @@ mod tests {
                 .permute([0, 2, 3, 1])
         });
         assert!(!found.contains(&"TRANSPOSE".into()), "{found:?}");
+    }
+
+    #[test]
+    fn a_reduction_drops_what_its_only_reader_does_not_want() {
+        let layer = (parameter([5, 4]), parameter([4]));
+        type Layer = (Param<Tensor<2>>, Param<Tensor<1>>);
+        let found = operators(&layer, numbers([2, 3, 4, 5]), |layer: &Layer, x: Tensor<4>| {
+            let x = x.permute([0, 3, 1, 2]);
+            let means: Tensor<2> = x.mean_dims(&[2, 3]).flatten(1, 3);
+            means.matmul(layer.0.val()) + layer.1.val().reshape([1, 4])
+        });
+        assert_eq!(found, ["MEAN", "FULLY_CONNECTED"], "the means along two dimensions are one operator");
     }
 
     #[test]
