@@ -243,14 +243,17 @@ impl ModelArguments {
 impl Command {
     /// Whether all that is asked for is which kernels there are.
     pub(crate) fn lists_kernels(&self) -> bool {
-        let plan = match self {
-            Self::Inspect(arguments) => &arguments.plan,
-            Self::Run(arguments) => &arguments.plan,
-            Self::Compare(arguments) => &arguments.plan,
-            Self::Bench(arguments) => &arguments.plan,
-            Self::Quantize(_) | Self::Calibrate(_) | Self::Debug(_) | Self::Completions { .. } => return false,
+        let kernels = match self {
+            Self::Inspect(arguments) => arguments.plan.kernels,
+            Self::Run(arguments) => arguments.plan.kernels,
+            Self::Compare(arguments) => arguments.plan.kernels,
+            Self::Bench(arguments) => arguments.plan.kernels,
+            Self::Quantize(arguments) => arguments.float.kernels,
+            Self::Calibrate(arguments) => arguments.float.kernels,
+            Self::Debug(arguments) => arguments.float.kernels,
+            Self::Completions { .. } => return false,
         };
-        plan.kernels == KernelsArgument::List
+        kernels == KernelsArgument::List
     }
 }
 

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use burnlite_runtime::{InterpreterOptions, Kernels};
 use clap::Args;
 
-use super::values::{CompatArgument, IoArgument, Requirement, SchemeArgument, headroom, kernels};
+use super::values::{
+    CompatArgument, IoArgument, KernelsArgument, Requirement, SchemeArgument, headroom, kernels,
+};
 use super::{EXIT_CODES, ModelArguments};
 use crate::check::Runtime;
 use crate::shard::Shard;
@@ -141,8 +143,8 @@ pub struct DebugArguments {
 #[derive(Debug, Args)]
 pub struct FloatArguments {
     /// Which kernels run the float model; `generic` ones run alike everywhere, so that every machine writes the same file.
-    #[arg(long, default_value_t = Kernels::Named("generic"), value_parser = kernels())]
-    pub kernels: Kernels,
+    #[arg(long, default_value_t = KernelsArgument::Run(Kernels::Named("generic")), value_parser = kernels())]
+    pub(crate) kernels: KernelsArgument,
     #[expect(missing_docs, reason = "documentation here would become the command's")]
     #[command(flatten)]
     pub model: ModelArguments,
@@ -150,6 +152,6 @@ pub struct FloatArguments {
 
 impl FloatArguments {
     pub(crate) fn options(&self) -> InterpreterOptions {
-        InterpreterOptions { kernels: self.kernels, ..self.model.options() }
+        InterpreterOptions { kernels: self.kernels.into(), ..self.model.options() }
     }
 }
