@@ -3,6 +3,8 @@
 //!
 //!     cargo run -p burnlite-export --example audio_gates
 
+#![allow(clippy::print_stdout, reason = "an example says what it did")]
+
 use burn::module::Module;
 use burn::nn::PaddingConfig1d;
 use burn::nn::conv::{Conv1d, Conv1dConfig};

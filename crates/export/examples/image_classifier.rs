@@ -2,6 +2,8 @@
 //!
 //!     cargo run -p burnlite-export --example image_classifier
 
+#![allow(clippy::print_stdout, reason = "an example says what it did")]
+
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::pool::{AdaptiveAvgPool2d, AdaptiveAvgPool2dConfig};

@@ -7,6 +7,8 @@
 //! [`PyTorchToBurnAdapter`] turns over what the two keep differently: the weights of dense layers, and the names in norms.
 //! With its feature `pytorch`, burn-store also reads `.pt` files.
 
+#![allow(clippy::print_stdout, reason = "an example says what it did")]
+
 use std::path::Path;
 
 use burn::module::Module;

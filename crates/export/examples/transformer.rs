@@ -2,6 +2,8 @@
 //!
 //!     cargo run -p burnlite-export --example transformer
 
+#![allow(clippy::print_stdout, reason = "an example says what it did")]
+
 use burn::module::Module;
 use burn::nn::transformer::{TransformerEncoder, TransformerEncoderConfig, TransformerEncoderInput};
 use burn::nn::{

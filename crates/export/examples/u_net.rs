@@ -2,6 +2,8 @@
 //!
 //!     cargo run -p burnlite-export --example u_net
 
+#![allow(clippy::print_stdout, reason = "an example says what it did")]
+
 use burn::module::Module;
 use burn::nn::PaddingConfig2d;
 use burn::nn::conv::{Conv2d, Conv2dConfig, ConvTranspose2d, ConvTranspose2dConfig};

@@ -83,7 +83,7 @@ pub enum Error {
 
     /// An operation cannot be written as operators of TensorFlow Lite.
     #[error(
-        "operation {index} ({kind}){} from {inputs} to {outputs} cannot be exported: {reason}",
+        "operation {index} ({kind}){} from {shapes} cannot be exported: {reason}",
         .place.as_ref().map(|place| format!(" {place}")).unwrap_or_default()
     )]
     UnsupportedOperation {
@@ -93,10 +93,8 @@ pub enum Error {
         kind: String,
         /// Where it is, as far as the module's parameters tell: `in 'encoder/dense'` or `after 'encoder/dense'`.
         place: Option<String>,
-        /// Shapes of its operands, with the batch as `N`.
-        inputs: String,
-        /// Shapes of its results, with the batch as `N`.
-        outputs: String,
+        /// Shapes of its operands and of its results, with the batch as `N`: `[N, 5] to [N, 5]`.
+        shapes: String,
         /// Why, and what to do instead.
         reason: String,
     },

@@ -62,8 +62,11 @@ pub(crate) fn lower(builder: &mut Builder<'_>) -> Result<Vec<Lowering>, Error> {
             index: *index,
             kind: kind(operation),
             place: builder.place(),
-            inputs: program.shapes(operation.inputs()),
-            outputs: program.shapes(operation.outputs()),
+            shapes: format!(
+                "{} to {}",
+                program.shapes(operation.inputs()),
+                program.shapes(operation.outputs())
+            ),
             reason,
         })?;
         let added = &builder.graph.operators[before..];
