@@ -166,7 +166,7 @@ impl Trainer {
         share: f64,
     ) -> (Tensor<2>, GradientsParams) {
         let device = network.device();
-        let logits = network.forward_pooled_first(batch::images(dataset, indices, &device));
+        let logits = network.forward(batch::images(dataset, indices, &device));
         let loss =
             self.loss.forward(logits.clone(), batch::labels(dataset, indices, &device)).mul_scalar(share);
         (logits.detach(), GradientsParams::from_grads(loss.backward(), network))
