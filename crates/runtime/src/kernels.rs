@@ -4,6 +4,7 @@
 //! of every kernel's tests.
 
 pub(crate) mod depthwise;
+pub(crate) mod dots;
 pub(crate) mod elementwise;
 pub(crate) mod float;
 mod generic;

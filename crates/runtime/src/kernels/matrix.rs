@@ -130,6 +130,15 @@ impl Ending {
         outputs
     }
 
+    /// As [`sums`](Self::sums), from the exact sums of a row.
+    #[inline(always)]
+    pub(crate) fn exact_sums<V: Vectors>(&self, vectors: V, panel: usize, sums: &[i64; PANEL]) -> V::Ints {
+        vectors.ints(match self {
+            Self::Narrow { .. } => sums.map(|sum| sum as i32),
+            Self::Wide(ending) => ending.outputs(panel, sums),
+        })
+    }
+
     /// Replaces what [`sums`](Self::sums) gave by the outputs.
     #[inline(always)]
     pub(crate) fn finish<V: Vectors>(&self, vectors: V, panel: usize, sums: &mut [V::Ints]) {

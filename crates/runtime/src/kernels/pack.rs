@@ -19,6 +19,17 @@ pub(crate) struct PackedWeights {
     data: Vec<i8>,
 }
 
+/// Elements of a row that meet weights at once in [`Vectors::dots`](super::vectors::Vectors::dots).
+pub(crate) const DOT: usize = 16;
+
+/// The weights of four channels for [`DOT`] elements: `[channel, element]`.
+pub(crate) type Quad = [[i8; DOT]; 4];
+
+/// The most [`DOT`]s of elements whose products may be summed in sixteen lanes of 32 bits each two of which may be one: a
+/// lane has at most 510 products, each at most 2^22 in magnitude.
+pub(crate) const DOT_BLOCK: usize = 255;
+const _: () = assert!((2 * DOT_BLOCK as i64) << 22 <= i32::MAX as i64);
+
 impl PackedWeights {
     pub(crate) fn new(weights: &[i8], channels: usize, depth: usize, run: usize) -> Self {
         let run = run.max(1);
@@ -33,6 +44,28 @@ impl PackedWeights {
             }
         }
         Self { channels, pairs, data }
+    }
+
+    /// A matrix of weights, `[channels, depth]`, in the order `[quad, dot, channel of the quad, element of the dot]`; channels
+    /// and elements are filled up with zeros.
+    pub(crate) fn for_dots(weights: &[i8], channels: usize, depth: usize) -> Self {
+        let dots = depth.div_ceil(DOT);
+        let mut data = vec![0; channels.div_ceil(4) * dots * 4 * DOT];
+        for (channel, row) in weights.chunks_exact(depth.max(1)).take(channels).enumerate() {
+            for (dot, row) in row.chunks(DOT).enumerate() {
+                let start = ((channel / 4 * dots + dot) * 4 + channel % 4) * DOT;
+                data[start..][..row.len()].copy_from_slice(row);
+            }
+        }
+        Self { channels, pairs: dots * DOT / 2, data }
+    }
+
+    /// The weights of four channels, dot after dot.
+    #[inline]
+    pub(crate) fn quads(&self, index: usize) -> &[Quad] {
+        let (quads, _) = self.data.as_chunks::<DOT>().0.as_chunks::<4>();
+        let dots = self.pairs * 2 / DOT;
+        &quads[index * dots..][..dots]
     }
 
     /// The weights of a panel, pair after pair.
@@ -84,6 +117,19 @@ mod tests {
         // Channel 1: 3, 4 and 5, then nothing. Channel 16 is the first of the second panel.
         assert_eq!([panels[0][0][2], panels[0][0][3], panels[0][1][2], panels[0][1][3]], [3, 4, 5, 0]);
         assert_eq!([panels[1][0][0], panels[1][0][1], panels[1][1][0], panels[1][1][2]], [48, 49, 50, 0]);
+    }
+
+    #[test]
+    fn weights_for_dots_lie_channel_by_channel_in_quads() {
+        let weights: Vec<i8> = (0..5 * 17).map(|index| index as i8).collect();
+        let packed = PackedWeights::for_dots(&weights, 5, 17);
+        let quads = [packed.quads(0), packed.quads(1)];
+        assert_eq!((quads[0].len(), packed.bytes()), (2, 2 * 2 * 4 * DOT));
+        assert_eq!(
+            [quads[0][0][1][0], quads[0][0][1][15], quads[0][1][1][0], quads[0][1][1][1]],
+            [17, 32, 33, 0]
+        );
+        assert_eq!([quads[1][0][0][0], quads[1][1][0][0], quads[1][0][1][0]], [68, 84, 0]);
     }
 
     #[test]

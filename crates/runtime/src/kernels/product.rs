@@ -70,7 +70,9 @@ mod tests {
     use super::*;
     use crate::fixed_point::{QuantizedMultiplier, round_half_away};
     use crate::kernels::Kernels;
+    use crate::kernels::dots::Dots;
     use crate::kernels::matrix::{Bias, ChannelFactors};
+    use crate::kernels::pack::DOT;
     use crate::kernels::sweep::tests::outputs;
     use crate::ops::integer::{Accumulator, OutputRange};
 
@@ -101,6 +103,12 @@ mod tests {
             let image = [&self.rows[..], &[0x5555]].concat();
             let rows = self.rows.len() / self.depth;
             outputs(product, &image, (rows, self.depth), self.channels)
+        }
+
+        fn outputs_by_dots(&self, engine: Engine, matrix: &Matrix<'_>) -> Vec<i16> {
+            let image = [&self.rows[..], &[0x5555; DOT]].concat();
+            let rows = self.rows.len() / self.depth;
+            outputs(Dots::new(engine, matrix), &image, (rows, self.depth), self.channels)
         }
 
         /// Sum by sum, as the definition has it.
@@ -136,7 +144,13 @@ mod tests {
             let narrow = self.expected(|c| narrow_bias[c], |c, sum: i32| sum.requantize(self.multipliers[c]));
             let real = self.expected(|c| self.bias[c], |c, sum: i64| away(sum as f64, c));
             for engine in Kernels::engines() {
-                let outputs = |bias, requantization| self.outputs(engine, &self.layer(bias, requantization));
+                let outputs = |bias, requantization| {
+                    let layer = self.layer(bias, requantization);
+                    let [outputs, by_dots] =
+                        [self.outputs(engine, &layer), self.outputs_by_dots(engine, &layer)];
+                    assert_eq!(outputs, by_dots, "{engine:?}");
+                    outputs
+                };
                 prop_assert_eq!(&outputs(Bias::Wide(&self.bias), fixed), &wide, "{:?}, 64 bits", engine);
                 prop_assert_eq!(
                     &outputs(Bias::Narrow(&narrow_bias), fixed),

@@ -24,10 +24,8 @@ pub(crate) struct Scaling {
 pub(crate) enum Rule {
     /// [`QuantizedMultiplier::apply`].
     Fixed(Vec<FixedPanel>),
-    /// [`QuantizedMultiplier::apply_wide`] as a factor in double precision, rounded half up.
-    ///
-    /// Exact: a sum of 31 bits times a factor of 15 bits has at most 46, and a half more is within the 53 of a double.
-    HalfUp(Vec<[f64; PANEL]>),
+    /// [`QuantizedMultiplier::apply_wide`] of sums that fit 32 bits, by factors below a quarter; [`half_up`] in 32 bits.
+    HalfUp(Vec<HalfUpPanel>),
     /// A factor in double precision, rounded half away from zero.
     HalfAway(Vec<[f64; PANEL]>),
 }
@@ -37,6 +35,17 @@ pub(crate) enum Rule {
 pub(crate) struct FixedPanel {
     pub(crate) multiplier: [i32; PANEL],
     pub(crate) left: [i32; PANEL],
+    pub(crate) right: [i32; PANEL],
+}
+
+/// The reduced multipliers of a panel's channels.
+#[derive(Debug, Clone)]
+pub(crate) struct HalfUpPanel {
+    /// At most 15 bits.
+    pub(crate) multiplier: [i32; PANEL],
+    /// A half of what is shifted out.
+    pub(crate) half: [i32; PANEL],
+    /// Bits to shift the high part of a product to the right.
     pub(crate) right: [i32; PANEL],
 }
 
@@ -58,14 +67,19 @@ impl Rule {
         )
     }
 
-    /// 64-bit sums that fit 32 bits, in fixed point; `None` where a factor of 1 or more could leave 32 bits.
+    /// 64-bit sums that fit 32 bits, in fixed point; `None` where a factor may be a quarter or more. That would be a layer
+    /// whose largest output is a small part of its largest product.
     pub(crate) fn half_up(multipliers: &[QuantizedMultiplier]) -> Option<Self> {
-        if multipliers.iter().any(|factor| factor.shift > 0) {
+        let right = |factor: &QuantizedMultiplier| if factor.multiplier == 0 { 1 } else { -factor.shift - 1 };
+        if multipliers.iter().any(|factor| right(factor) < 1) {
             return None;
         }
-        let real =
-            |factor: &QuantizedMultiplier| factor.reduced() as f64 * libm::scalbn(1.0, factor.shift - 15);
-        Some(Self::HalfUp(multipliers.chunks(PANEL).map(|panel| lanes(panel, real)).collect()))
+        let panel = |panel: &[QuantizedMultiplier]| HalfUpPanel {
+            multiplier: lanes(panel, |factor| factor.reduced() as i32),
+            half: lanes(panel, |factor| 1 << (right(factor) - 1)),
+            right: lanes(panel, right),
+        };
+        Some(Self::HalfUp(multipliers.chunks(PANEL).map(panel).collect()))
     }
 
     /// Whether a larger sum never gives a smaller output.
@@ -85,12 +99,16 @@ impl Rule {
     }
 }
 
-/// `value` rounded half up; it fits 32 bits.
+/// `(value * multiplier + 2^(t - 1)) >> t` for `t = right + 16` and `half = 2^(right - 1)`, in 32 bits.
+///
+/// With `value = 2^16 * high + low` the numerator is `2^16 * (high * multiplier + half) + low * multiplier`. A floor of a
+/// floor is one floor, so the 16 bits below may be cut off `low * multiplier` first. Its magnitude stays below 2^31, as
+/// `multiplier < 2^15` and `0 <= low < 2^16`; the sum's stays below `2^30 + 2^15 + 2^29`, as `-2^15 <= high < 2^15` and
+/// `right <= 30`.
 #[inline]
-fn half_up(value: f64) -> i32 {
-    let value = value + 0.5;
-    let whole = value as i32;
-    whole - i32::from(f64::from(whole) > value)
+fn half_up(value: i32, multiplier: i32, half: i32, right: i32) -> i32 {
+    let (high, low) = (value >> 16, value & 0xffff);
+    (high * multiplier + (low * multiplier >> 16) + half) >> right
 }
 
 /// The values of a panel's channels, and defaults where the panel is not full.
@@ -135,9 +153,10 @@ impl Scaling {
                     *value = QuantizedMultiplier { multiplier: multiplier[channel], shift }.apply(*value);
                 }
             }
-            Rule::HalfUp(factors) => {
-                for (value, factor) in values.iter_mut().zip(&factors[panel]) {
-                    *value = half_up(f64::from(*value) * factor);
+            Rule::HalfUp(panels) => {
+                let HalfUpPanel { multiplier, half, right } = &panels[panel];
+                for (channel, value) in values.iter_mut().enumerate() {
+                    *value = half_up(*value, multiplier[channel], half[channel], right[channel]);
                 }
             }
             Rule::HalfAway(factors) => {
@@ -148,5 +167,102 @@ impl Scaling {
             }
         }
         values.map(|value| value.clamp(self.min, self.max) + self.zero_point)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::kernels::Kernels;
+    use crate::kernels::vectors::{Task, Vectors};
+
+    const RANGE: OutputRange = OutputRange { zero_point: 0, min: i32::MIN, max: i32::MAX };
+
+    struct Scale<'s> {
+        scaling: &'s Scaling,
+        sums: [i32; PANEL],
+    }
+
+    impl Task for Scale<'_> {
+        type Output = [i32; PANEL];
+
+        #[inline(always)]
+        fn run<V: Vectors>(self, vectors: V) -> [i32; PANEL] {
+            let mut sums = [vectors.ints(self.sums)];
+            vectors.scale(&mut sums, self.scaling, 0);
+            vectors.int_array(sums[0])
+        }
+    }
+
+    /// What every engine makes of the sums.
+    fn check(rule: Rule, sums: [i32; PANEL], expected: [i32; PANEL]) -> Result<(), TestCaseError> {
+        let scaling = Scaling::new(rule, &[], PANEL, RANGE);
+        for engine in Kernels::engines() {
+            prop_assert_eq!(engine.run(Scale { scaling: &scaling, sums }), expected, "{:?}", engine);
+        }
+        Ok(())
+    }
+
+    fn sums() -> impl Strategy<Value = [i32; PANEL]> {
+        let edge =
+            prop_oneof![Just(i32::MIN), Just(i32::MAX), Just(-1), Just(0), Just(0xffff), Just(-0x10000)];
+        proptest::array::uniform16(prop_oneof![any::<i32>(), -70_000i32..70_000, edge])
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn sums_of_32_bits_are_rounded_half_up_as_those_of_64(
+            sums in sums(),
+            factors in proptest::array::uniform16((1i32 << 30..=i32::MAX, -31i32..-1)),
+        ) {
+            let factors = factors.map(|(multiplier, shift)| QuantizedMultiplier { multiplier, shift });
+            let expected = core::array::from_fn(|lane| factors[lane].apply_wide(sums[lane].into()));
+            check(Rule::half_up(&factors).unwrap(), sums, expected)?;
+        }
+
+        #[test]
+        fn fixed_point_is_applied_as_defined(
+            sums in sums(),
+            factors in proptest::array::uniform16((1i32 << 30..=i32::MAX, -31i32..8)),
+        ) {
+            let factors = factors.map(|(multiplier, shift)| QuantizedMultiplier { multiplier, shift });
+            let expected = core::array::from_fn(|lane| factors[lane].apply(sums[lane]));
+            check(Rule::fixed(&factors), sums, expected)?;
+        }
+
+        #[test]
+        fn doubles_are_rounded_half_away_from_zero(
+            sums in sums(),
+            factors in proptest::array::uniform16(prop_oneof![Just(0.5), Just(0.25), 0.0f64..3.0, 0.0f64..1e-4]),
+        ) {
+            let expected = core::array::from_fn(|lane| {
+                let real = round_half_away(f64::from(sums[lane]) * factors[lane]);
+                real.clamp(i32::MIN.into(), i32::MAX.into()) as i32
+            });
+            check(Rule::half_away(&factors), sums, expected)?;
+        }
+    }
+
+    #[test]
+    fn doubles_next_to_a_half_are_not_rounded_twice() {
+        let halves = [0.5f64, 1.5, 2.5, 1_048_575.5];
+        let near = halves.map(|half| [half.next_down(), half, half.next_up(), -half]);
+        let factors = *near.as_flattened().as_array::<PANEL>().unwrap();
+        let expected = factors.map(|factor| round_half_away(factor) as i32);
+        check(Rule::half_away(&factors), [1; PANEL], expected).unwrap();
+    }
+
+    #[test]
+    fn a_factor_of_a_quarter_is_left_to_64_bits_and_none_is_zero() {
+        let factor = |shift| QuantizedMultiplier { multiplier: 1 << 30, shift };
+        assert!(Rule::half_up(&[factor(-2), factor(-1)]).is_none());
+        let zero = Rule::half_up(&vec![QuantizedMultiplier { multiplier: 0, shift: 0 }; PANEL]);
+        check(zero.unwrap(), [i32::MIN; PANEL], [0; PANEL]).unwrap();
     }
 }

@@ -131,26 +131,32 @@ impl Sweep {
         image: &[K::Cell],
         outputs: &mut [T],
     ) {
+        // Once for all panels: of a dense layer's, most have a single pixel.
+        let mut batch = [K::lowest(vectors); BATCH];
         for panel in 0..layer.channels().div_ceil(PANEL) {
             let start = group * layer.channels() + panel * PANEL;
             let end = (start + PANEL).min((group + 1) * layer.channels());
             let image = &image[group * self.group + panel * K::STEP..];
             let tile = Tile { vectors, layer, panel, image, channels: start..end };
             match &self.pooling {
-                None => self.each(&tile, outputs),
-                Some(pooling) => self.largest(&tile, pooling, outputs),
+                None => self.each(&tile, &mut batch, outputs),
+                Some(pooling) => self.largest(&tile, pooling, &mut batch, outputs),
             }
         }
     }
 
     /// Every window gives a pixel.
     #[inline(always)]
-    fn each<T: Copy, V: Vectors, K: Tiles<T>>(&self, tile: &Tile<'_, V, K>, outputs: &mut [T]) {
-        let mut batch = [K::lowest(tile.vectors); BATCH];
+    fn each<T: Copy, V: Vectors, K: Tiles<T>>(
+        &self,
+        tile: &Tile<'_, V, K>,
+        batch: &mut [K::Lanes<V>; BATCH],
+        outputs: &mut [T],
+    ) {
         let count = self.windows.0 * self.windows.1;
         for first in (0..count).step_by(BATCH) {
             let batch = &mut batch[..(count - first).min(BATCH)];
-            let [begins, pixels] = [self.begins, self.pixels].map(|grid| grid.places(first, self.windows.1));
+            let [begins, pixels] = [self.begins, self.pixels].map(|grid| grid.places(first..first + batch.len(), self.windows.1));
             let (tiles, rest) = batch.as_chunks_mut::<ROWS>();
             let begins = begins.as_chunks::<ROWS>().0;
             for (sums, &begins) in tiles.iter_mut().zip(begins) {
@@ -164,7 +170,7 @@ impl Sweep {
             }
             tile.finish(batch);
             for (&lanes, &pixel) in batch.iter().zip(&pixels) {
-                tile.write(lanes, &mut outputs[pixel..][..self.channels]);
+                tile.write(lanes, &mut outputs[pixel + tile.channels.start..]);
             }
         }
     }
@@ -175,9 +181,9 @@ impl Sweep {
         &self,
         tile: &Tile<'_, V, K>,
         (rows, columns): &(Windows, Windows),
+        batch: &mut [K::Lanes<V>; BATCH],
         outputs: &mut [T],
     ) {
-        let mut batch = [K::lowest(tile.vectors); BATCH];
         for (row, outputs) in outputs.chunks_exact_mut(columns.output * self.channels).enumerate() {
             let row = row + self.skipped;
             let rows_inside = rows.taps_inside(row);
@@ -195,7 +201,7 @@ impl Sweep {
                     tile.finish(batch);
                 }
                 for (&lanes, pixel) in batch.iter().zip(outputs.chunks_exact_mut(self.channels)) {
-                    tile.write(lanes, pixel);
+                    tile.write(lanes, &mut pixel[tile.channels.start..]);
                 }
             }
         }
@@ -231,20 +237,21 @@ impl Sweep {
 }
 
 impl Grid {
-    /// The places from the given one on, row by row, of which each has as many as there are columns.
+    /// The places of the given positions, at most a batch of them; row by row, of which each has as many as there are columns.
     ///
     /// Not inlined: beside a tile the compiler would count rows and columns in registers that sums need.
     #[inline(never)]
-    fn places(self, first: usize, columns: usize) -> [usize; BATCH] {
-        let (mut row, mut column) = (first / columns, first % columns);
-        core::array::from_fn(|_| {
-            let place = self.first + row * self.steps.0 + column * self.steps.1;
+    fn places(self, positions: Range<usize>, columns: usize) -> [usize; BATCH] {
+        let (mut row, mut column) = (positions.start / columns, positions.start % columns);
+        let mut places = [0; BATCH];
+        for place in &mut places[..positions.len()] {
+            *place = self.first + row * self.steps.0 + column * self.steps.1;
             column += 1;
             if column == columns {
                 (row, column) = (row + 1, 0);
             }
-            place
-        })
+        }
+        places
     }
 }
 
@@ -280,13 +287,13 @@ impl<V: Vectors, K: Panels> Tile<'_, V, K> {
         largest
     }
 
-    /// Writes the panel's part of a pixel.
+    /// Writes the panel's part of a pixel, which begins there.
     #[inline(always)]
     fn write<T: Copy>(&self, outputs: K::Lanes<V>, pixel: &mut [T])
     where
         K: Tiles<T>,
     {
-        copy_first(&K::array(self.vectors, outputs), &mut pixel[self.channels.clone()]);
+        copy_first(&K::array(self.vectors, outputs), &mut pixel[..self.channels.len()]);
     }
 }
 

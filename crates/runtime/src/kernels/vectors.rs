@@ -5,7 +5,7 @@
 use bytemuck::{Pod, must_cast};
 
 use crate::fixed_point::QuantizedMultiplier;
-use crate::kernels::pack::{PANEL, Pairs};
+use crate::kernels::pack::{DOT, DOT_BLOCK, PANEL, Pairs, Quad};
 use crate::kernels::scale::Scaling;
 use crate::kernels::taps::Block;
 
@@ -28,7 +28,14 @@ pub(crate) trait Vectors: Copy {
         panel: &[Pairs],
     ) -> [Self::Ints; N];
 
-    /// The same for floats, tap by tap. At a tap lie `WIDTH` elements: 1 for all channels, or one for each.
+    /// The exact sums of products of a row with four channels. It has an element for each of a channel's weights; there are at
+    /// most [`DOT_BLOCK`] quads.
+    #[inline(always)]
+    fn dots(self, row: &[i16], quads: &[Quad]) -> [i64; 4] {
+        dots(row, quads)
+    }
+
+    /// As [`tile`](Self::tile) for floats, tap by tap. At a tap lie `WIDTH` elements: 1 for all channels, or one for each.
     fn float_tile<const N: usize, const WIDTH: usize>(
         self,
         rows: [&[f32]; N],
@@ -122,6 +129,21 @@ pub(super) fn lookup(table: &[u8; 256], bytes: &[u8], output: &mut [u8]) {
     }
 }
 
+/// The definition of [`Vectors::dots`], by sixteen sums for each channel.
+#[inline]
+pub(super) fn dots(row: &[i16], quads: &[Quad]) -> [i64; 4] {
+    assert!(quads.len() <= DOT_BLOCK && row.len() >= quads.len() * DOT, "the sums fit 32 bits");
+    let mut sums = [[0i32; DOT]; 4];
+    for (row, quad) in row.as_chunks::<DOT>().0.iter().zip(quads) {
+        for (sums, weights) in sums.iter_mut().zip(quad) {
+            for ((sum, &x), &weight) in sums.iter_mut().zip(row).zip(weights) {
+                *sum += i32::from(x) * i32::from(weight);
+            }
+        }
+    }
+    sums.map(|sums| sums.iter().map(|&sum| i64::from(sum)).sum())
+}
+
 /// The [`Vectors`] of an instruction set: a proof that the machine has it, made where `detected` holds, whose methods are the
 /// functions of the same names in scope. These are compiled with the features.
 #[allow(unused_macros, reason = "not every machine has an instruction set with kernels of its own")]
@@ -140,7 +162,7 @@ macro_rules! vectors {
 
         const _: () = {
             use $crate::fixed_point::QuantizedMultiplier;
-            use $crate::kernels::pack::{PANEL, Pairs};
+            use $crate::kernels::pack::{PANEL, Pairs, Quad};
             use $crate::kernels::scale::Scaling;
             use $crate::kernels::taps::Block;
             use $crate::kernels::vectors::{Task, Vectors, methods};
@@ -166,6 +188,7 @@ macro_rules! vectors {
                         taps: Block<'_, PANEL>,
                         panel: &[Pairs],
                     ) -> [Ints; N];
+                    fn dots(row: &[i16], quads: &[Quad]) -> [i64; 4];
                     fn float_tile<const N, const WIDTH>(
                         rows: [&[f32]; N],
                         taps: Block<'_, WIDTH>,

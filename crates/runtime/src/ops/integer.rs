@@ -238,6 +238,15 @@ impl<T: Integer> Requantization<T> {
         Ok(Self { factors, range: OutputRange::new::<T>(output, activation)?, output: PhantomData })
     }
 
+    /// The same for channels that come `times` times, one after the other.
+    pub(crate) fn repeated(&self, times: usize) -> Self {
+        let factors = match &self.factors {
+            Factors::Double(factors) => Factors::Double(factors.repeat(times)),
+            Factors::FixedPoint(multipliers) => Factors::FixedPoint(multipliers.repeat(times)),
+        };
+        Self { factors, ..*self }
+    }
+
     /// The factors of a range of channels.
     pub(crate) fn factors(&self, channels: Range<usize>) -> ChannelFactors<'_> {
         match &self.factors {

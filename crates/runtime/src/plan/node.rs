@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use burnlite_tflite::{Element, ElementType, Graph, Operator, Quantization, Tensor, TensorId};
+use burnlite_tflite::{Element, ElementType, Graph, Op, Operator, Quantization, Tensor, TensorId};
 
 use crate::error::OperatorFault;
 use crate::interpreter::InterpreterOptions;
@@ -26,6 +26,21 @@ pub(crate) struct Operand<'p> {
 }
 
 impl<'p> Node<'p> {
+    /// Whether the result goes into the maximum over windows that do not overlap, and nowhere else: the operator's kernel may
+    /// then be asked to compute that at once.
+    pub(crate) fn is_pooled(&self) -> bool {
+        let &[result] = &self.operator.outputs[..] else { return false };
+        let reads = |operator: &&Operator| operator.inputs.contains(&Some(result));
+        let mut readers = self.graph.operators.iter().filter(reads).map(|operator| &operator.op);
+        let is_pooled = match (readers.next(), readers.next()) {
+            (Some(Op::MaxPool2d(pooling)), None) => {
+                pooling.stride_h >= pooling.filter_h && pooling.stride_w >= pooling.filter_w
+            }
+            _ => false,
+        };
+        is_pooled && !self.graph.outputs.contains(&result) && !self.options.keep_intermediates
+    }
+
     /// The operand at the given position.
     pub(crate) fn input(&self, position: usize) -> Result<Operand<'p>, OperatorFault> {
         self.optional_input(position).ok_or(OperatorFault::Missing { what: "input", position })

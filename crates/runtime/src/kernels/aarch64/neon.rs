@@ -8,10 +8,10 @@ use bytemuck::must_cast;
 
 pub(super) use self::elementwise::{lookup, rescale};
 use crate::kernels::pack::{PANEL, Pairs};
-use crate::kernels::scale::{FixedPanel, Rule, Scaling};
+use crate::kernels::scale::{FixedPanel, HalfUpPanel, Rule, Scaling};
 use crate::kernels::taps::Block;
-pub(super) use crate::kernels::vectors::pairs;
 use crate::kernels::vectors::vectors;
+pub(super) use crate::kernels::vectors::{dots, pairs};
 
 vectors! {
     /// Proof that this machine has NEON, which belongs to the architecture.
@@ -179,15 +179,16 @@ pub(super) fn scale(sums: &mut [Ints], scaling: &Scaling, panel: usize) {
                 fixed(value, [multiplier[quarter], left[quarter], right[quarter]])
             });
         }
-        Rule::HalfUp(factors) => {
-            let factors: [[float64x2_t; 2]; 4] = must_cast(factors[panel]);
-            let round = |value, factor| half_up(value, factor);
-            scale_by(sums, scaling, panel, |value, quarter| real(value, factors[quarter], round));
+        Rule::HalfUp(multipliers) => {
+            let HalfUpPanel { multiplier, half, right } = &multipliers[panel];
+            let [multiplier, half, right] = [*multiplier, *half, *right].map(must_cast::<_, Ints>);
+            scale_by(sums, scaling, panel, |value, quarter| {
+                half_up(value, [multiplier[quarter], half[quarter], right[quarter]])
+            });
         }
         Rule::HalfAway(factors) => {
             let factors: [[float64x2_t; 2]; 4] = must_cast(factors[panel]);
-            let round = |value, factor| half_away(value, factor);
-            scale_by(sums, scaling, panel, |value, quarter| real(value, factors[quarter], round));
+            scale_by(sums, scaling, panel, |value, quarter| real(value, factors[quarter]));
         }
     }
 }
@@ -225,24 +226,22 @@ fn fixed(value: int32x4_t, [multiplier, left, right]: [int32x4_t; 3]) -> int32x4
     vrshlq_s32(vqaddq_s32(high, correction), down)
 }
 
-/// The integers times factors in double precision, rounded to integers.
+/// As the portable one.
 #[inline]
 #[target_feature(enable = "neon")]
-fn real(
-    value: int32x4_t,
-    factors: [float64x2_t; 2],
-    round: impl Fn(float64x2_t, float64x2_t) -> int32x2_t,
-) -> int32x4_t {
-    let low = round(vcvtq_f64_s64(vmovl_s32(vget_low_s32(value))), factors[0]);
-    let high = round(vcvtq_f64_s64(vmovl_high_s32(value)), factors[1]);
-    vcombine_s32(low, high)
+fn half_up(value: int32x4_t, [multiplier, half, right]: [int32x4_t; 3]) -> int32x4_t {
+    let low = vmulq_s32(vandq_s32(value, vdupq_n_s32(0xffff)), multiplier);
+    let product = vmlaq_s32(vshrq_n_s32::<16>(low), vshrq_n_s32::<16>(value), multiplier);
+    vshlq_s32(vaddq_s32(product, half), vnegq_s32(right))
 }
 
-/// A product rounded half up, which must fit 32 bits.
+/// The integers times factors in double precision, rounded half away from zero.
 #[inline]
 #[target_feature(enable = "neon")]
-fn half_up(value: float64x2_t, factor: float64x2_t) -> int32x2_t {
-    vmovn_s64(vcvtmq_s64_f64(vfmaq_f64(vdupq_n_f64(0.5), value, factor)))
+fn real(value: int32x4_t, factors: [float64x2_t; 2]) -> int32x4_t {
+    let low = half_away(vcvtq_f64_s64(vmovl_s32(vget_low_s32(value))), factors[0]);
+    let high = half_away(vcvtq_f64_s64(vmovl_high_s32(value)), factors[1]);
+    vcombine_s32(low, high)
 }
 
 /// A product rounded half away from zero, within the bounds of 32 bits.

@@ -8,8 +8,8 @@ use bytemuck::must_cast;
 
 pub(super) use self::elementwise::lookup;
 use self::elementwise::{pairs, rescale};
-use crate::kernels::pack::{PANEL, Pairs};
-use crate::kernels::scale::{FixedPanel, Rule, Scaling};
+use crate::kernels::pack::{DOT, DOT_BLOCK, PANEL, Pairs, Quad};
+use crate::kernels::scale::{FixedPanel, HalfUpPanel, Rule, Scaling};
 use crate::kernels::taps::Block;
 use crate::kernels::vectors::vectors;
 
@@ -79,6 +79,28 @@ fn depthwise<const N: usize>(rows: [&[i16]; N], taps: Block<'_, PANEL>, panel: &
         *sums = exchange_halves(*sums);
     }
     sums
+}
+
+/// Each channel's sum is that of eight sums of pairs.
+#[target_feature(enable = "avx2")]
+pub(in crate::kernels) fn dots(row: &[i16], quads: &[Quad]) -> [i64; 4] {
+    assert!(quads.len() <= DOT_BLOCK && row.len() >= quads.len() * DOT, "the sums fit 32 bits");
+    let mut sums = [_mm256_setzero_si256(); 4];
+    for (row, quad) in row.as_chunks::<DOT>().0.iter().zip(quads) {
+        // SAFETY: sixteen elements of 16 bits are read; the load needs no alignment.
+        let x = unsafe { _mm256_loadu_si256(row.as_ptr().cast()) };
+        for (sum, weights) in sums.iter_mut().zip(quad) {
+            // SAFETY: sixteen weights of 8 bits are read; the load needs no alignment.
+            let weights = unsafe { _mm_loadu_si128(weights.as_ptr().cast()) };
+            *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(x, _mm256_cvtepi8_epi16(weights)));
+        }
+    }
+    sums.map(|sum| {
+        let [low, high] = [_mm256_castsi256_si128(sum), _mm256_extracti128_si256::<1>(sum)];
+        let sums = _mm256_add_epi64(_mm256_cvtepi32_epi64(low), _mm256_cvtepi32_epi64(high));
+        let sums = _mm_add_epi64(_mm256_castsi256_si128(sums), _mm256_extracti128_si256::<1>(sums));
+        _mm_cvtsi128_si64(_mm_add_epi64(sums, _mm_unpackhi_epi64(sums, sums)))
+    })
 }
 
 /// The upper half of the first vector for the lower half of the second one.
@@ -179,15 +201,15 @@ fn scale(sums: &mut [Ints], scaling: &Scaling, panel: usize) {
             let [low, high] = [0, 1].map(|half| [multiplier[half], left[half], right[half]]);
             scale_by(sums, scaling, panel, |[x, y]| [fixed(x, low), fixed(y, high)]);
         }
-        Rule::HalfUp(factors) => {
-            let factors = must_cast(factors[panel]);
-            let round = |value, factor| half_up(value, factor);
-            scale_by(sums, scaling, panel, |sums| real(sums, &factors, round));
+        Rule::HalfUp(multipliers) => {
+            let HalfUpPanel { multiplier, half, right } = &multipliers[panel];
+            let [multiplier, half, right] = [*multiplier, *half, *right].map(must_cast::<_, Ints>);
+            let [low, high] = [0, 1].map(|part| [multiplier[part], half[part], right[part]]);
+            scale_by(sums, scaling, panel, |[x, y]| [half_up(x, low), half_up(y, high)]);
         }
         Rule::HalfAway(factors) => {
             let factors = must_cast(factors[panel]);
-            let round = |value, factor| half_away(value, factor);
-            scale_by(sums, scaling, panel, |sums| real(sums, &factors, round));
+            scale_by(sums, scaling, panel, |sums| real(sums, &factors));
         }
     }
 }
@@ -229,11 +251,22 @@ fn fixed(value: __m256i, [multiplier, left, right]: [__m256i; 3]) -> __m256i {
     _mm256_sub_epi32(_mm256_srav_epi32(high, right), above)
 }
 
-/// The integers times factors in double precision, rounded to integers.
+/// As the portable one. (The high parts of products of 16 bits would take the low half in one step, but the compiler turns
+/// them into products of 32 bits where one factor stays the same, and more slowly so.)
 #[inline]
 #[target_feature(enable = "avx2")]
-fn real(values: Ints, factors: &[__m256d; 4], round: impl Fn(__m256d, __m256d) -> __m128i) -> Ints {
-    let quarter = |value: __m128i, quarter: usize| round(_mm256_cvtepi32_pd(value), factors[quarter]);
+fn half_up(value: __m256i, [multiplier, half, right]: [__m256i; 3]) -> __m256i {
+    let high = _mm256_madd_epi16(value, _mm256_slli_epi32::<16>(multiplier));
+    let low = _mm256_mullo_epi32(_mm256_and_si256(value, _mm256_set1_epi32(0xffff)), multiplier);
+    let product = _mm256_add_epi32(high, _mm256_srli_epi32::<16>(low));
+    _mm256_srav_epi32(_mm256_add_epi32(product, half), right)
+}
+
+/// The integers times factors in double precision, rounded half away from zero.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn real(values: Ints, factors: &[__m256d; 4]) -> Ints {
+    let quarter = |value: __m128i, quarter: usize| half_away(_mm256_cvtepi32_pd(value), factors[quarter]);
     let half = |half: usize| {
         let low = quarter(_mm256_castsi256_si128(values[half]), 2 * half);
         let high = quarter(_mm256_extracti128_si256::<1>(values[half]), 2 * half + 1);
@@ -242,28 +275,16 @@ fn real(values: Ints, factors: &[__m256d; 4], round: impl Fn(__m256d, __m256d) -
     [half(0), half(1)]
 }
 
-/// A product rounded half up, which must fit 32 bits.
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-fn half_up(value: __m256d, factor: __m256d) -> __m128i {
-    const DOWN: i32 = _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC;
-    let rounded = _mm256_round_pd::<DOWN>(_mm256_fmadd_pd(value, factor, _mm256_set1_pd(0.5)));
-    _mm256_cvttpd_epi32(rounded)
-}
-
 /// A product rounded half away from zero, within the bounds of 32 bits.
+///
+/// Truncation after what is just less than a half has been added: `value + 0.5` itself could round up to the next integer. The
+/// sum with the neighbour of a half reaches an integer exactly where `value` reaches a half, as the sum rounds to even.
 #[inline]
-#[target_feature(enable = "avx2,fma")]
+#[target_feature(enable = "avx2")]
 fn half_away(value: __m256d, factor: __m256d) -> __m128i {
-    const TO_ZERO: i32 = _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC;
-    let value = _mm256_mul_pd(value, factor);
-    // The fraction is exact, so a value next to a half is not rounded twice.
-    let whole = _mm256_round_pd::<TO_ZERO>(value);
-    let fraction = _mm256_sub_pd(value, whole);
-    let sign = _mm256_set1_pd(-0.0);
-    let is_half = _mm256_cmp_pd::<_CMP_GE_OQ>(_mm256_andnot_pd(sign, fraction), _mm256_set1_pd(0.5));
-    let one = _mm256_or_pd(_mm256_and_pd(sign, value), _mm256_set1_pd(1.0));
-    let rounded = _mm256_add_pd(whole, _mm256_and_pd(is_half, one));
     let bound = |limit: i32| _mm256_set1_pd(limit.into());
-    _mm256_cvttpd_epi32(_mm256_min_pd(_mm256_max_pd(rounded, bound(i32::MIN)), bound(i32::MAX)))
+    let value = _mm256_mul_pd(value, factor);
+    let value = _mm256_min_pd(_mm256_max_pd(value, bound(i32::MIN)), bound(i32::MAX));
+    let sign = _mm256_and_pd(_mm256_set1_pd(-0.0), value);
+    _mm256_cvttpd_epi32(_mm256_add_pd(value, _mm256_or_pd(sign, _mm256_set1_pd(0.5f64.next_down()))))
 }

@@ -4,10 +4,10 @@ use core::arch::x86_64::*;
 
 use bytemuck::must_cast;
 
-use super::avx2::lookup;
+use super::avx2::{dots, lookup};
 use crate::fixed_point::QuantizedMultiplier;
 use crate::kernels::pack::{PANEL, Pairs};
-use crate::kernels::scale::{FixedPanel, Rule, Scaling};
+use crate::kernels::scale::{FixedPanel, HalfUpPanel, Rule, Scaling};
 use crate::kernels::taps::Block;
 use crate::kernels::vectors::{self, vectors};
 
@@ -150,7 +150,7 @@ fn multiply_add_float(sums: Floats, x: Floats, weights: Floats) -> Floats {
 
 /// Not inlined, so that the constants of a rule are in registers.
 #[inline(never)]
-#[target_feature(enable = "avx512f")]
+#[target_feature(enable = "avx512f,avx512bw")]
 fn scale(sums: &mut [Ints], scaling: &Scaling, panel: usize) {
     match &scaling.rule {
         Rule::Fixed(multipliers) => {
@@ -158,15 +158,14 @@ fn scale(sums: &mut [Ints], scaling: &Scaling, panel: usize) {
             let factor = [*multiplier, *left, *right].map(must_cast::<_, Ints>);
             scale_by(sums, scaling, panel, |sums| fixed(sums, factor));
         }
-        Rule::HalfUp(factors) => {
-            let factors = must_cast(factors[panel]);
-            let round = |value, factor| half_up(value, factor);
-            scale_by(sums, scaling, panel, |sums| real(sums, factors, round));
+        Rule::HalfUp(multipliers) => {
+            let HalfUpPanel { multiplier, half, right } = &multipliers[panel];
+            let factor = [*multiplier, *half, *right].map(must_cast::<_, Ints>);
+            scale_by(sums, scaling, panel, |sums| half_up(sums, factor));
         }
         Rule::HalfAway(factors) => {
             let factors = must_cast(factors[panel]);
-            let round = |value, factor| half_away(value, factor);
-            scale_by(sums, scaling, panel, |sums| real(sums, factors, round));
+            scale_by(sums, scaling, panel, |sums| real(sums, factors));
         }
     }
 }
@@ -211,22 +210,24 @@ fn fixed(value: __m512i, [multiplier, left, right]: [__m512i; 3]) -> __m512i {
     _mm512_mask_add_epi32(value, above, value, one)
 }
 
-/// The integers times factors in double precision, rounded to integers.
+/// As the portable one.
 #[inline]
-#[target_feature(enable = "avx512f")]
-fn real(values: Ints, [low, high]: [__m512d; 2], round: impl Fn(__m512d, __m512d) -> __m256i) -> Ints {
-    join(
-        round(_mm512_cvtepi32_pd(_mm512_castsi512_si256(values)), low),
-        round(_mm512_cvtepi32_pd(_mm512_extracti64x4_epi64::<1>(values)), high),
-    )
+#[target_feature(enable = "avx512f,avx512bw")]
+fn half_up(value: __m512i, [multiplier, half, right]: [__m512i; 3]) -> __m512i {
+    let high = _mm512_madd_epi16(value, _mm512_slli_epi32::<16>(multiplier));
+    let low = _mm512_mullo_epi32(_mm512_and_si512(value, _mm512_set1_epi32(0xffff)), multiplier);
+    let product = _mm512_add_epi32(high, _mm512_srli_epi32::<16>(low));
+    _mm512_srav_epi32(_mm512_add_epi32(product, half), right)
 }
 
-/// A product rounded half up, which must fit 32 bits.
+/// The integers times factors in double precision, rounded half away from zero.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn half_up(value: __m512d, factor: __m512d) -> __m256i {
-    const DOWN: i32 = _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC;
-    _mm512_cvt_roundpd_epi32::<DOWN>(_mm512_fmadd_pd(value, factor, _mm512_set1_pd(0.5)))
+fn real(values: Ints, [low, high]: [__m512d; 2]) -> Ints {
+    join(
+        half_away(_mm512_cvtepi32_pd(_mm512_castsi512_si256(values)), low),
+        half_away(_mm512_cvtepi32_pd(_mm512_extracti64x4_epi64::<1>(values)), high),
+    )
 }
 
 /// A product rounded half away from zero, within the bounds of 32 bits.

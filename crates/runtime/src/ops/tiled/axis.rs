@@ -45,6 +45,14 @@ pub(crate) struct Phase {
     pub(crate) output_step: usize,
 }
 
+/// Windows of which each gives neighbouring pixels of the result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Joined {
+    pub(crate) phase: Phase,
+    /// For each of the pixels where its taps begin in the window, and the phase they are of.
+    pub(crate) pixels: Vec<(usize, Phase)>,
+}
+
 /// More phases of an axis are left to the plain loops: what a hostile file asks for.
 const MAX_PHASES: usize = 8;
 
@@ -111,6 +119,38 @@ impl Axis {
         self.input -= before + behind;
     }
 
+    /// Windows of `count` pixels of the result each, which see what any of the pixels meets; `None` where the pixels do not
+    /// come out even, or taps do not lie side by side.
+    pub(crate) fn joined(&self, count: usize) -> Option<Joined> {
+        let phases = self.phases.len();
+        let is_even = self.output.is_multiple_of(count) && phases > 0 && count.is_multiple_of(phases);
+        if !is_even || self.phases.iter().any(|phase| phase.dilation != 1) {
+            return None;
+        }
+        let begin = |pixel: usize| self.phases[pixel % phases].begin + pixel / phases * self.phases[0].stride;
+        let first = (0..count).map(begin).min()?;
+        let pixels: Vec<_> =
+            (0..count).map(|pixel| (begin(pixel) - first, self.phases[pixel % phases])).collect();
+        let phase = Phase {
+            count: self.output / count,
+            begin: first,
+            stride: count / phases * self.phases[0].stride,
+            taps: pixels.iter().map(|(begin, phase)| begin + phase.taps).max()?,
+            output_step: count,
+            ..self.phases[0]
+        };
+        Some(Joined { phase, pixels })
+    }
+
+    /// The same for a depthwise layer, in whose image the pixels that a tap meets lie side by side, too: all pixels of the
+    /// result have the same taps. `None` where a stride is between them.
+    pub(crate) fn beside(&self, count: usize) -> Option<Joined> {
+        let [phase] = self.phases[..] else { return None };
+        let joins = phase.stride == 1 && phase.count.is_multiple_of(count);
+        let joined = Phase { count: phase.count / count, stride: count, output_step: count, ..phase };
+        joins.then(|| Joined { phase: joined, pixels: alloc::vec![(0, phase); count] })
+    }
+
     /// Whether each pixel of the image is a window of its own, which gives a pixel of the result.
     pub(crate) fn is_one_pixel(&self) -> bool {
         (self.input, self.before, self.extent, self.output, self.taps) == (1, 0, 1, 1, 1)
@@ -129,6 +169,21 @@ impl Phase {
     pub(crate) fn met(&self) -> impl Iterator<Item = usize> + Clone {
         let Self { first_tap, tap_step, .. } = *self;
         (0..self.taps).map(move |pixel| first_tap.wrapping_add_signed(tap_step * pixel.cast_signed()))
+    }
+}
+
+impl Joined {
+    /// Each window a pixel.
+    pub(crate) fn single(phase: Phase) -> Self {
+        Self { phase, pixels: [(0, phase)].into() }
+    }
+
+    /// The tap of the weights that each element of a window is to a pixel of the result, if it is one.
+    pub(crate) fn met(&self, pixel: usize) -> impl Iterator<Item = Option<usize>> + Clone {
+        let (begin, ref phase) = self.pixels[pixel];
+        let behind = self.phase.taps.saturating_sub(begin + phase.taps);
+        let none = |count| core::iter::repeat_n(None, count);
+        none(begin).chain(phase.met().map(Some)).chain(none(behind))
     }
 }
 
@@ -152,7 +207,48 @@ mod tests {
         assert_eq!((odd.begin, odd.met().collect::<Vec<_>>()), (1, vec![1]));
     }
 
+    /// For each pixel of a result the pixels of the image that it sees, with the taps they meet.
+    fn met(windows: &[Joined], output: usize) -> Vec<Vec<(usize, usize)>> {
+        let mut seen = vec![Vec::new(); output];
+        for joined in windows {
+            let Phase { count, begin, stride, dilation, first_output, output_step, .. } = joined.phase;
+            for (index, pixel) in
+                (0..count).flat_map(|index| (0..joined.pixels.len()).map(move |pixel| (index, pixel)))
+            {
+                let taps = joined.met(pixel).enumerate();
+                seen[first_output + index * output_step + pixel] = taps
+                    .filter_map(|(place, tap)| Some((begin + index * stride + place * dilation, tap?)))
+                    .collect();
+            }
+        }
+        seen
+    }
+
+    #[test]
+    fn two_pixels_of_three_taps_see_four() {
+        let windows = Windows::new(8, 3, Steps { stride: 1, dilation: 1, padding: Padding::Same }).unwrap();
+        let joined = Axis::new(&windows).joined(2).unwrap();
+        assert_eq!((joined.phase.count, joined.phase.stride, joined.phase.taps), (4, 2, 4));
+        let met = [0, 1].map(|pixel| joined.met(pixel).collect::<Vec<_>>());
+        assert_eq!(met, [vec![Some(0), Some(1), Some(2), None], vec![None, Some(0), Some(1), Some(2)]]);
+        assert_eq!(Axis::new(&windows).joined(3), None);
+    }
+
     proptest! {
+        #[test]
+        fn joined_windows_meet_what_their_pixels_do(
+            input in 1usize..30, taps in 1usize..8, stride in 1i32..5, count in 1usize..9,
+            same: bool,
+            is_transposed: bool,
+        ) {
+            let padding = if same { Padding::Same } else { Padding::Valid };
+            let Ok(windows) = Windows::new(input, taps, Steps { stride, dilation: 1, padding }) else { return Ok(()) };
+            let axis = if is_transposed { Axis::transposed(&windows).unwrap() } else { Axis::new(&windows) };
+            let Some(joined) = axis.joined(count) else { return Ok(()) };
+            let single: Vec<_> = axis.phases.iter().copied().map(Joined::single).collect();
+            prop_assert_eq!(met(&[joined], axis.output), met(&single, axis.output));
+        }
+
         #[test]
         fn every_pixel_of_the_result_sees_the_windows_over_it(
             output in 1usize..30, taps in 1usize..8, stride in 1i32..5, same: bool

@@ -70,7 +70,8 @@ impl Weighted<'_, '_> {
         (engine, samples, scales): (Engine, SampleRange, Vec<Scales>),
         shape: &[usize],
     ) -> Option<Planned> {
-        let layer = patches.layer::<i8, K>((self.positions.input, 0), self.channels, kernels)?;
+        let windows = patches.single_windows();
+        let layer = patches.layer::<i8, K>((self.positions.input, 0), (self.channels, &windows), kernels)?;
         let scratch_bytes = [layer.extent * size_of::<i16>(), layer.patches.image()].into();
         let kernel = HybridTiles { layer, engine, samples, scales };
         Some(Planned { scratch_bytes, ..Planned::new(shape, kernel) })
