@@ -1,6 +1,8 @@
 //! The one table that says, for each kind of operator, how it is quantized.
 
-use burnlite_tflite::{Activation, ElementType, Graph, Op, Operator, Place, Tensor, TensorId, WeightsFormat};
+use burnlite_tflite::{
+    Activation, ElementType, Graph, Op, Operator, Place, Target, Tensor, TensorId, WeightsFormat,
+};
 
 use crate::{Compat, OperatorFault, Quantizer, Scheme};
 
@@ -137,7 +139,8 @@ pub(crate) fn rule_of(
     }
     let rule = rule(&operator.op).ok_or_else(|| missing_rule(&operator.op))?;
     let element_type = |place| integer_type(graph, operator, rule, scheme, place);
-    if !quantizer.target.computes(&operator.op, element_type) {
+    // Whatever the target, `burnlite-runtime` runs the model, too: it has LiteRT's kernels.
+    if [quantizer.target, Target::TfLite].iter().any(|target| !target.computes(&operator.op, element_type)) {
         return Err(OperatorFault::NoKernel(scheme.activation_type()));
     }
     let activation = fused_activation(&operator.op);
