@@ -1,6 +1,6 @@
 //! Our own calibration against TensorFlow's, on the samples that calibrated its files.
 
-use burnlite_quantize::{Calibration, Quantizer, Scheme};
+use burnlite_quantize::{Calibration, Compat, Quantizer, Scheme};
 use burnlite_tests::{Array, Fixture, read_npz};
 use burnlite_tflite::{Element, ElementType, Model, Tensor, TensorId};
 
@@ -58,7 +58,8 @@ fn models_calibrated_here_have_tensorflows_weights() {
     {
         let theirs = Fixture::named(&format!("networks/{name}"));
         let theirs = Model::from_bytes(&theirs.bytes).unwrap();
-        let (ours, _) = Quantizer::new(scheme).quantize(&float, &calibration).unwrap();
+        let quantizer = Quantizer::new(scheme).compat(Compat::TensorFlow);
+        let (ours, _) = quantizer.quantize(&float, &calibration).unwrap();
         let (ours, theirs) = (ours.main().unwrap(), theirs.main().unwrap());
         let mut layers = 0;
         for (our, their) in

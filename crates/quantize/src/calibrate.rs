@@ -4,8 +4,10 @@ mod exact_sum;
 mod file;
 mod fingerprint;
 mod means;
+mod moments;
 mod observer;
 mod sample;
+mod windows;
 
 use burnlite_runtime::{Interpreter, InterpreterOptions, Kernels};
 use burnlite_tflite::{ElementType, Graph, Model, Tensor, TensorId};
@@ -14,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use exact_sum::MOST_SAMPLES;
 use fingerprint::Fingerprint;
 use means::InputMeans;
+pub use moments::SecondMoments;
 pub use observer::Bounds;
 use observer::Observer;
 pub use sample::Sample;

@@ -130,6 +130,10 @@ pub enum Error {
         name: String,
     },
 
+    /// Weights were to be rounded by [GPTQ](crate::WeightRounding::Gptq) without the moments that it needs.
+    #[error("GPTQ needs second moments: measure them with samples and quantize with them")]
+    NoMoments,
+
     /// Calibration saw no values of an activation.
     #[error("tensor '{tensor}' has no range: calibration saw no values of it")]
     NoRange {

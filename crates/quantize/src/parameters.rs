@@ -7,11 +7,14 @@
 
 mod best_int16x8;
 mod bias_correction;
+mod clipping;
+mod gptq;
 mod tensorflow_int16x8;
 mod tensorflow_int8;
 mod weights_only;
 
 pub(crate) use bias_correction::corrected_bias;
+pub(crate) use gptq::round_by_moments;
 pub(crate) use weights_only::{dynamic_range_weights, half};
 
 use best_int16x8::BestInt16x8;
@@ -38,9 +41,15 @@ pub(crate) trait Arithmetic {
     /// The integers of a constant operand.
     fn integers(&self, values: &[f32], parameters: Parameters) -> ActivationValues;
 
-    /// The weights of a layer whose activation has the given scale, chosen so that the bias fits; as many bias values as
-    /// channels.
-    fn weights(&self, weights: &Channels<'_>, bias: Option<&[f32]>, input_scale: f32) -> Weights;
+    /// The weights of a layer between activations of the given scales: the largest integer of each channel stands for its
+    /// `half`, or for more, so that the bias fits; as many bias values as channels.
+    fn weights(
+        &self,
+        weights: &Channels<'_>,
+        half: Vec<f32>,
+        bias: Option<&[f32]>,
+        scales: LayerScales,
+    ) -> Weights;
 
     /// The integers of a bias with [`Weights::bias_scale`].
     fn bias(&self, bias: &[f32], scale: &[f32]) -> BiasValues;
@@ -52,7 +61,7 @@ pub(crate) fn arithmetic(quantizer: &Quantizer) -> Box<dyn Arithmetic> {
         (Scheme::Int16x8, Compat::TensorFlow) => Box::new(TensorFlowInt16x8),
         (Scheme::Int16x8, Compat::Best) => Box::new(BestInt16x8 {
             headroom: quantizer.headroom,
-            bias_limit: if quantizer.int32_bias { HALF_OF_INT32 } else { HALF_OF_INT40 },
+            bias_limit: if quantizer.int32_bias { HALF_OF_INT32 } else { HALF_OF_INT48 },
         }),
         // Of the weights-only schemes nothing else is quantized, by functions of their own.
         (Scheme::Int8 | Scheme::DynamicRange | Scheme::Float16, _) => Box::new(TensorFlowInt8),
@@ -61,8 +70,16 @@ pub(crate) fn arithmetic(quantizer: &Quantizer) -> Box<dyn Arithmetic> {
 
 /// Biases leave accumulators as much room as they take.
 const HALF_OF_INT32: f64 = 1_073_741_824.0;
-/// Accelerators take 40 bits.
-const HALF_OF_INT40: f64 = 274_877_906_944.0;
+/// Kernels take the accumulators of 64-bit biases to have 48 bits: LiteRT's `MultiplyByQuantizedMultiplier` in
+/// `kernels/internal/common.h`.
+const HALF_OF_INT48: f64 = 70_368_744_177_664.0;
+
+/// The scales of the activations before and behind a layer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct LayerScales {
+    pub(crate) input: f32,
+    pub(crate) output: f32,
+}
 
 /// How the integers of an activation stand for real numbers: `scale * (integer - zero_point)`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -143,8 +160,14 @@ impl<'v> Channels<'v> {
         slices.flat_map(|(slice, channel)| slice.iter().map(move |&value| (channel, value)))
     }
 
+    /// The indices of a channel's values, in order.
+    fn positions(&self, channel: usize) -> impl Iterator<Item = usize> + use<> {
+        let (stride, step, end) = (self.stride, self.stride * self.count, self.values.len());
+        (channel * stride..end).step_by(step.max(1)).flat_map(move |start| start..start + stride)
+    }
+
     /// The largest absolute value of each channel.
-    fn magnitudes(&self) -> Vec<f32> {
+    pub(crate) fn magnitudes(&self) -> Vec<f32> {
         let mut magnitudes = vec![0f32; self.count];
         self.iter().for_each(|(channel, value)| magnitudes[channel] = magnitudes[channel].max(value.abs()));
         magnitudes
@@ -186,6 +209,12 @@ mod tests {
         assert_eq!(channels(&[3, 2, 2], 0), [3.0, 7.0, 11.0]);
         assert_eq!(channels(&[3, 2, 2], 1), [9.0, 11.0]);
         assert_eq!(channels(&[1, 2, 2, 3], 3), [9.0, 10.0, 11.0]);
+        let positions = |dimension, channel| {
+            Channels::new(&values, &[3, 2, 2], dimension).unwrap().positions(channel).collect::<Vec<_>>()
+        };
+        assert_eq!(positions(0, 1), [4, 5, 6, 7]);
+        assert_eq!(positions(1, 1), [2, 3, 6, 7, 10, 11]);
+        assert_eq!(positions(2, 1), [1, 3, 5, 7, 9, 11]);
         assert!(Channels::new(&values, &[12], 1).is_none());
     }
 

@@ -117,9 +117,14 @@ pub enum Remark {
         /// The name of the layer's weights.
         weights: String,
     },
-    /// Bias correction was asked for, but calibration does not see what the weights of a layer meet: it is a transposed
-    /// convolution.
+    /// Biases were to be corrected, but the calibration has no means of what the weights of a layer meet: it had no samples.
     NoMeans {
+        /// The name of the layer's weights.
+        weights: String,
+    },
+    /// Weights were to be rounded by GPTQ, but there are [no moments](crate::SecondMoments) of what they meet: a channel
+    /// has too many weights. They are rounded to the nearest.
+    NoMoments {
         /// The name of the layer's weights.
         weights: String,
     },
@@ -227,6 +232,10 @@ impl fmt::Display for Remark {
                     "'{weights}': the rounding stays uncorrected, for the weights' input is not seen"
                 )
             }
+            Self::NoMoments { weights } => write!(
+                formatter,
+                "'{weights}': rounded to the nearest, for there are no moments of the weights' input"
+            ),
             Self::NoBias { weights } => {
                 write!(formatter, "'{weights}': the rounding stays uncorrected, for the layer has no bias")
             }

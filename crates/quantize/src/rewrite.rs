@@ -18,7 +18,9 @@ use crate::parameters::{Parameters, arithmetic};
 use crate::report::constant_bytes;
 use crate::rules::{Rule, coefficients, is_real, real_results, reals, rule_of};
 use crate::scales::{NO_MAGNITUDE, Scales, Source};
-use crate::{Calibration, Error, FloatOperator, IoType, Quantizer, Remark, Report, Role, Scheme};
+use crate::{
+    Calibration, Error, FloatOperator, IoType, Quantizer, Remark, Report, Role, Scheme, SecondMoments,
+};
 
 /// The metadata entry that says which release of TensorFlow has the model's operators; its text takes 16 bytes.
 const MIN_RUNTIME_VERSION: &str = "min_runtime_version";
@@ -27,14 +29,16 @@ pub(crate) fn quantize<'a>(
     quantizer: &Quantizer,
     model: &Model<'a>,
     calibration: &Calibration,
+    moments: Option<&SecondMoments>,
 ) -> Result<(Model<'a>, Report), Error> {
     let graph = float_graph(model)?;
     quantizer.check_io_types()?;
     calibration.check_graph(graph)?;
+    moments.map_or(Ok(()), |moments| moments.check_graph(graph))?;
     let lowered = lower(quantizer, graph, calibration);
     let same = |(graph, report)| (graph, model.signatures.clone(), report);
     let (graph, signatures, report) = match quantizer.scheme {
-        Scheme::Int16x8 | Scheme::Int8 => integers(quantizer, model, &lowered, calibration)?,
+        Scheme::Int16x8 | Scheme::Int8 => integers(quantizer, model, &lowered, calibration, moments)?,
         Scheme::DynamicRange => same(weights_only::dynamic_range(&lowered.graph)?),
         Scheme::Float16 => same(weights_only::float16(&lowered.graph)?),
     };
@@ -73,6 +77,7 @@ fn integers<'a>(
     model: &Model<'a>,
     lowered: &Lowered<'_, 'a>,
     calibration: &Calibration,
+    moments: Option<&SecondMoments>,
 ) -> Result<(Graph<'a>, Vec<Signature>, Report), Error> {
     let Lowered { graph, origins, ranges } = lowered;
     let graph = graph.as_ref();
@@ -82,6 +87,7 @@ fn integers<'a>(
         graph,
         rules: &rules,
         calibration,
+        moments,
         more_ranges: ranges,
         origins,
         arithmetic: arithmetic.as_ref(),

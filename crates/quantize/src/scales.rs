@@ -13,7 +13,7 @@ use burnlite_tflite::{Graph, TensorId};
 use crate::calibrate::first_not_finite;
 use crate::parameters::{Arithmetic, Parameters};
 use crate::rules::Rule;
-use crate::{Bounds, Calibration, Error, OperatorFault, Scheme};
+use crate::{Bounds, Calibration, Error, OperatorFault, Scheme, SecondMoments};
 
 /// An activation below this magnitude counts as always zero. (TensorFlow's calibration leaves 1.2e-38 as the maximum of a
 /// tensor that was never positive.)
@@ -46,6 +46,7 @@ pub(crate) struct Source<'s, 'a> {
     pub(crate) rules: &'s [Result<Rule, OperatorFault>],
     /// The ranges of the float model's tensors, and those of tensors behind them.
     pub(crate) calibration: &'s Calibration,
+    pub(crate) moments: Option<&'s SecondMoments>,
     pub(crate) more_ranges: &'s [Option<Bounds>],
     /// The operators of the float model from which operators come.
     pub(crate) origins: &'s [usize],

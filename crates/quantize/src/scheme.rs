@@ -4,7 +4,7 @@ use core::fmt;
 
 use burnlite_tflite::{ElementType, Model, Target};
 
-use crate::{Calibration, Error, Report};
+use crate::{Calibration, Error, Report, SecondMoments};
 
 /// Which integers take the place of floats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -58,11 +58,29 @@ impl fmt::Display for Scheme {
 #[non_exhaustive]
 pub enum Compat {
     /// TensorFlow 2.21's, bit for bit, where its files can run.
-    #[default]
     TensorFlow,
     /// Those with less error. 16x8: activations have [headroom](Quantizer::headroom), biases are exact and leave their
-    /// weights alone. Everywhere: sums have the scale of their own range; NEG and SQUARE become products.
+    /// weights alone. Everywhere: biases are [corrected](Quantizer::bias_correction); sums have the scale of their own
+    /// range; NEG and SQUARE become products.
+    #[default]
     Best,
+}
+
+/// How a layer's weights become integers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum WeightRounding {
+    /// Each to the nearest, the largest of a channel to 127.
+    #[default]
+    Nearest,
+    /// Each to the nearest, with the scale that leaves the least square error in its channel: the largest weights may be
+    /// cut off. Of use where few weights of a channel are far larger than the others.
+    Mse,
+    /// Up or down as the layer's results err least on the samples, with the scales of `Nearest`: GPTQ (Frantar et al. 2022,
+    /// "GPTQ: Accurate Post-Training Quantization for Generative Pre-trained Transformers"). Needs the
+    /// [`SecondMoments`](crate::SecondMoments) of what the weights meet, see
+    /// [`Quantizer::quantize_with_moments`].
+    Gptq,
 }
 
 /// The type in which the caller of a quantized model passes inputs or takes outputs.
@@ -80,19 +98,19 @@ pub enum IoType {
 
 /// Turns a float model into an integer one.
 ///
-/// The numbers are those of TensorFlow 2.21's converter, bit for bit, when the ranges are the same, unless
-/// [better ones](Compat::Best) are asked for; where it would write a file that cannot run, this crate says what it does
-/// instead (see the [crate's documentation](crate#numbers)).
+/// Where [TensorFlow's numbers](Compat::TensorFlow) are asked for, they are those of TensorFlow 2.21's converter, bit for
+/// bit, when the ranges are the same; where it would write a file that cannot run, this crate says what it does instead
+/// (see the [crate's documentation](crate#numbers)).
 ///
 /// ```no_run
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use burnlite_quantize::{Calibration, IoType, Quantizer, Scheme};
+/// use burnlite_quantize::{Calibration, Compat, IoType, Quantizer, Scheme};
 /// use burnlite_tflite::Model;
 ///
 /// // A float model in which TensorFlow's calibration left its ranges.
 /// let bytes = std::fs::read("calibrated.tflite")?;
 /// let model = Model::from_bytes(&bytes)?;
-/// let quantizer = Quantizer::new(Scheme::Int8).input_type(IoType::Integer);
+/// let quantizer = Quantizer::new(Scheme::Int8).compat(Compat::TensorFlow).input_type(IoType::Integer);
 /// let (quantized, _) = quantizer.quantize(&model, &Calibration::from_model(&model)?)?;
 /// std::fs::write("int8.tflite", quantized.to_bytes()?)?;
 /// # Ok(())
@@ -106,35 +124,38 @@ pub struct Quantizer {
     pub(crate) headroom: f32,
     pub(crate) input_type: IoType,
     pub(crate) output_type: IoType,
-    pub(crate) bias_correction: bool,
+    /// `None`: as the numbers' origin has it.
+    pub(crate) bias_correction: Option<bool>,
+    pub(crate) weight_rounding: WeightRounding,
     pub(crate) integer_only: bool,
     pub(crate) per_channel_dense: bool,
     pub(crate) int32_bias: bool,
 }
 
 impl Quantizer {
-    /// A quantizer whose models have float inputs and outputs, and TensorFlow's numbers.
+    /// A quantizer whose models have float inputs and outputs, and the numbers of [`Compat::Best`].
     pub const fn new(scheme: Scheme) -> Self {
         Self {
             scheme,
-            compat: Compat::TensorFlow,
+            compat: Compat::Best,
             target: Target::TfLite,
             headroom: 2.0,
             input_type: IoType::Float32,
             output_type: IoType::Float32,
-            bias_correction: false,
+            bias_correction: None,
+            weight_rounding: WeightRounding::Nearest,
             integer_only: false,
             per_channel_dense: true,
             int32_bias: false,
         }
     }
 
-    /// The same with the numbers of another tool, or with better ones.
+    /// The same with the numbers of another tool, or with those of least error, which is the default.
     ///
     /// ```
     /// use burnlite_quantize::{Compat, Quantizer, Scheme};
     ///
-    /// let quantizer = Quantizer::new(Scheme::Int16x8).compat(Compat::Best);
+    /// let quantizer = Quantizer::new(Scheme::Int16x8).compat(Compat::TensorFlow);
     /// ```
     pub const fn compat(self, compat: Compat) -> Self {
         Self { compat, ..self }
@@ -144,10 +165,10 @@ impl Quantizer {
     /// calibration saw. 2 by default, which costs one bit of 16; values beyond a range are cut off, which costs more.
     ///
     /// ```
-    /// use burnlite_quantize::{Compat, Quantizer, Scheme};
+    /// use burnlite_quantize::{Quantizer, Scheme};
     ///
     /// // Calibrated with every sample that there is: nothing lies beyond.
-    /// let quantizer = Quantizer::new(Scheme::Int16x8).compat(Compat::Best).headroom(1.0);
+    /// let quantizer = Quantizer::new(Scheme::Int16x8).headroom(1.0);
     /// ```
     pub const fn headroom(self, headroom: f32) -> Self {
         Self { headroom, ..self }
@@ -175,15 +196,27 @@ impl Quantizer {
         Self { output_type, ..self }
     }
 
-    /// The same with or without bias correction. Without, which is the default, biases are TensorFlow's.
+    /// The same with or without bias correction. The default is with in [`Compat::Best`] where the calibration ran on
+    /// samples, and without in [`Compat::TensorFlow`].
     ///
     /// Rounding the weights `w` to `w'` moves the mean of a layer's results by the sum of `(w' - w) * E[x]`, with the
     /// means `E[x]` of what the weights meet in the calibration's samples. Bias correction takes this from the float bias
     /// before that is quantized (Nagel et al. 2019, "Data-Free Quantization Through Weight Equalization and Bias
     /// Correction", section 4.2, with measured means). It costs nothing at run time. Layers without a bias stay as
-    /// they are; the report names them.
+    /// they are; where the correction was asked for, the report names them.
     pub const fn bias_correction(self, bias_correction: bool) -> Self {
-        Self { bias_correction, ..self }
+        Self { bias_correction: Some(bias_correction), ..self }
+    }
+
+    /// The same with another rounding of the weights of layers; [`WeightRounding::Nearest`] by default.
+    ///
+    /// ```
+    /// use burnlite_quantize::{Quantizer, Scheme, WeightRounding};
+    ///
+    /// let quantizer = Quantizer::new(Scheme::Int16x8).weight_rounding(WeightRounding::Mse);
+    /// ```
+    pub const fn weight_rounding(self, weight_rounding: WeightRounding) -> Self {
+        Self { weight_rounding, ..self }
     }
 
     /// The same with or without the demand that every operator on real numbers be integer.
@@ -240,6 +273,11 @@ impl Quantizer {
         Self { int32_bias, ..self }
     }
 
+    /// Whether biases are corrected where they can be.
+    pub(crate) fn corrects_biases(&self) -> bool {
+        self.bias_correction.unwrap_or(self.compat == Compat::Best)
+    }
+
     pub(crate) const fn bias_type(&self) -> ElementType {
         if self.int32_bias { ElementType::Int32 } else { self.scheme.bias_type() }
     }
@@ -271,17 +309,54 @@ impl Quantizer {
     ///
     /// # Errors
     /// [`Error::AlreadyQuantized`], [`Error::SeveralGraphs`] for a model that is not a plain float model;
-    /// [`Error::NotIntegerOnly`] where operators would stay float against the demand; [`Error::NoInputMeans`] where bias
-    /// correction misses the means of a layer's input (of ranges alone there are none); [`Error::OtherModel`],
-    /// [`Error::OtherContents`] for a calibration of another model; [`Error::NoRange`] for an activation it did not see;
-    /// [`Error::Target`] where the target would refuse the model;
-    /// [`Error::ConstantNotFinite`] for NaN or infinity among the weights; [`Error::Scale`] where a scale would leave
-    /// the range of float32.
+    /// [`Error::NotIntegerOnly`] where operators would stay float against the demand; [`Error::NoMoments`] where GPTQ was
+    /// asked for; [`Error::NoInputMeans`] where bias correction was asked for and misses the means of a layer's input (of
+    /// ranges alone there are none); [`Error::OtherModel`], [`Error::OtherContents`] for a calibration of another model;
+    /// [`Error::NoRange`] for an activation it did not see; [`Error::Target`] where the target would refuse the model;
+    /// [`Error::ConstantNotFinite`] for NaN or infinity among the weights; [`Error::Scale`] where a scale would leave the
+    /// range of float32.
     pub fn quantize<'a>(
         &self,
         model: &Model<'a>,
         calibration: &Calibration,
     ) -> Result<(Model<'a>, Report), Error> {
-        crate::rewrite::quantize(self, model, calibration)
+        crate::rewrite::quantize(self, model, calibration, None)
+    }
+
+    /// The same as [`quantize`](Self::quantize) where the weights are rounded by GPTQ, with the moments of the model's
+    /// inputs; other roundings do without.
+    ///
+    /// ```
+    /// # use burnlite_tflite::{ElementType, FullyConnectedOptions, Graph, Model, Op, Operator, Tensor};
+    /// use burnlite_quantize::{Calibration, Quantizer, Scheme, SecondMoments, WeightRounding};
+    ///
+    /// # let mut graph = Graph::default();
+    /// # let x = graph.add_tensor(Tensor::new("x", ElementType::Float32, [1, 2]));
+    /// # let weights = graph.add_tensor(Tensor::constant("weights", [1, 2], &[1.0f32, 0.3]));
+    /// # let y = graph.add_tensor(Tensor::new("y", ElementType::Float32, [1, 1]));
+    /// # let dense = Op::FullyConnected(FullyConnectedOptions::default());
+    /// # graph.operators.push(Operator::new(dense, [x, weights], [y]));
+    /// # graph.inputs.push(x);
+    /// # graph.outputs.push(y);
+    /// # let model = Model::new(graph);
+    /// let samples = [[0.5, -1.0], [0.25, 2.0]];
+    /// let samples = || samples.iter().map(|sample| [sample]);
+    /// let calibration = Calibration::run(&model, samples(), |_| ())?;
+    /// let moments = SecondMoments::run(&model, samples(), |_| ())?;
+    /// let quantizer = Quantizer::new(Scheme::Int16x8).weight_rounding(WeightRounding::Gptq);
+    /// let (quantized, _) = quantizer.quantize_with_moments(&model, &calibration, &moments)?;
+    /// # Ok::<(), burnlite_quantize::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`quantize`](Self::quantize); [`Error::OtherModel`], [`Error::OtherContents`] for the moments of another
+    /// model.
+    pub fn quantize_with_moments<'a>(
+        &self,
+        model: &Model<'a>,
+        calibration: &Calibration,
+        moments: &SecondMoments,
+    ) -> Result<(Model<'a>, Report), Error> {
+        crate::rewrite::quantize(self, model, calibration, Some(moments))
     }
 }

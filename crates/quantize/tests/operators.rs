@@ -48,12 +48,12 @@ fn run_all(quantizer: Quantizer, least: f64) -> usize {
 
 #[test]
 fn operators_of_16_bit_activations_run() {
-    assert!(run_all(Quantizer::new(Scheme::Int16x8).compat(Compat::Best), 40.0) > 500);
+    assert!(run_all(Quantizer::new(Scheme::Int16x8), 40.0) > 500);
 }
 
 #[test]
 fn operators_of_8_bit_activations_run() {
-    assert!(run_all(Quantizer::new(Scheme::Int8).compat(Compat::Best), 20.0) > 500);
+    assert!(run_all(Quantizer::new(Scheme::Int8), 20.0) > 500);
 }
 
 #[test]

@@ -4,8 +4,12 @@
 
 use std::path::PathBuf;
 
-use burnlite_quantize::{Calibration, IoType, Quantizer, Scheme};
+use burnlite_quantize::{Calibration, Compat, IoType, Quantizer, Scheme};
 use burnlite_tflite::{Graph, Model, Operator, Tensor, TensorId};
+
+fn tensorflow(scheme: Scheme) -> Quantizer {
+    Quantizer::new(scheme).compat(Compat::TensorFlow)
+}
 
 /// A file of `tests/fixtures/networks`, all made by TensorFlow.
 fn fixture(name: &str) -> Vec<u8> {
@@ -65,33 +69,33 @@ fn assert_equal_to_tensorflow(calibrated: &str, quantized: &str, quantizer: Quan
 
 #[test]
 fn int16x8_is_tensorflows() {
-    let quantizer = Quantizer::new(Scheme::Int16x8);
+    let quantizer = tensorflow(Scheme::Int16x8);
     assert_equal_to_tensorflow("tutorial_calibrated", "tutorial_int16x8", quantizer);
     assert_equal_to_tensorflow("tutorial_batch1_calibrated", "tutorial_batch1_int16x8", quantizer);
 }
 
 #[test]
 fn int16x8_with_32_bit_biases_is_tensorflows() {
-    let quantizer = Quantizer::new(Scheme::Int16x8).int32_bias(true);
+    let quantizer = tensorflow(Scheme::Int16x8).int32_bias(true);
     assert_equal_to_tensorflow("tutorial_calibrated", "tutorial_int16x8_bias32", quantizer);
 }
 
 #[test]
 fn int16x8_with_integer_inputs_and_outputs_is_tensorflows() {
-    let quantizer = Quantizer::new(Scheme::Int16x8).input_type(IoType::Integer).output_type(IoType::Integer);
+    let quantizer = tensorflow(Scheme::Int16x8).input_type(IoType::Integer).output_type(IoType::Integer);
     assert_equal_to_tensorflow("tutorial_calibrated", "tutorial_int16x8_io", quantizer);
 }
 
 #[test]
 fn int8_is_tensorflows() {
-    let quantizer = Quantizer::new(Scheme::Int8);
+    let quantizer = tensorflow(Scheme::Int8);
     assert_equal_to_tensorflow("tutorial_calibrated", "tutorial_int8", quantizer);
     assert_equal_to_tensorflow("tutorial_batch1_calibrated", "tutorial_batch1_int8", quantizer);
 }
 
 #[test]
 fn int8_with_integer_inputs_and_outputs_is_tensorflows() {
-    let quantizer = Quantizer::new(Scheme::Int8).input_type(IoType::Integer).output_type(IoType::Integer);
+    let quantizer = tensorflow(Scheme::Int8).input_type(IoType::Integer).output_type(IoType::Integer);
     assert_equal_to_tensorflow("tutorial_calibrated", "tutorial_int8_io", quantizer);
 }
 
@@ -103,7 +107,7 @@ fn the_files_are_as_small_as_tensorflows() {
     for (scheme, theirs) in
         [(Scheme::Int16x8, "tutorial_batch1_int16x8"), (Scheme::Int8, "tutorial_batch1_int8")]
     {
-        let (quantized, _) = Quantizer::new(scheme).quantize(&model, &calibration).unwrap();
+        let (quantized, _) = tensorflow(scheme).quantize(&model, &calibration).unwrap();
         let (ours, theirs) = (quantized.to_bytes().unwrap().len(), fixture(theirs).len());
         // The order of the tables decides how much padding there is between them.
         assert!(ours <= theirs + 64, "{scheme}: {ours} bytes, TensorFlow's file has {theirs}");

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use burnlite_quantize::{Calibration, IoType, Quantizer, Scheme};
+use burnlite_quantize::{Calibration, Compat, IoType, Quantizer, Scheme};
 use burnlite_tflite::{Graph, Model, Op, Operator, Tensor, TensorId};
 
 /// The networks of `tests/fixtures/network_cases.py` of which there is a calibrated file, but for `fused_lstm`, whose LSTM
@@ -143,7 +143,8 @@ fn check(scheme: Scheme, mode: &str) {
         let is_float =
             |id: &TensorId| theirs.tensors[id.index()].element_type == burnlite_tflite::ElementType::Float32;
         let io_type = if theirs.outputs.iter().all(is_float) { IoType::Float32 } else { IoType::Integer };
-        let quantizer = Quantizer::new(scheme).input_type(io_type).output_type(io_type);
+        let quantizer =
+            Quantizer::new(scheme).compat(Compat::TensorFlow).input_type(io_type).output_type(io_type);
         let (ours, _) = quantizer.quantize(&model, &Calibration::from_model(&model).unwrap()).unwrap();
         compared += 1;
         let (ours, seen) = (ours.main().unwrap(), BTreeSet::new());

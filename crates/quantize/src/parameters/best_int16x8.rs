@@ -2,20 +2,25 @@
 
 use super::tensorflow_int16x8::{TensorFlowInt16x8, rounded};
 use super::{
-    ActivationValues, Arithmetic, BiasValues, Channels, Parameters, WEIGHT_LIMIT, Weights, finite_or_zero,
+    ActivationValues, Arithmetic, BiasValues, Channels, LayerScales, Parameters, WEIGHT_LIMIT, Weights,
+    finite_or_zero,
 };
 use crate::Bounds;
 use crate::rules::FixedRange;
 
 /// TensorFlow's rules, but: activations have room above the range that calibration saw, for values beyond are cut off, and
-/// 16 bits can spare one; biases are computed in float64; and weights become coarser only for a bias that its type or an
-/// accelerator cannot hold.
+/// 16 bits can spare one; biases are computed in float64; and weights become coarser only where kernels could not compute
+/// otherwise.
 pub(super) struct BestInt16x8 {
     /// What ranges are multiplied with.
     pub(super) headroom: f32,
     /// The largest integer of a bias.
     pub(super) bias_limit: f64,
 }
+
+/// The smallest factor from accumulators to results that kernels do not take for 0, with one bit to spare: LiteRT's
+/// `QuantizeMultiplier` in `kernels/internal/quantization_util.cc`.
+const SMALLEST_MULTIPLIER: f64 = 1.0 / 2_147_483_648.0;
 
 impl Arithmetic for BestInt16x8 {
     fn activation(&self, Bounds { min, max }: Bounds) -> Parameters {
@@ -35,20 +40,28 @@ impl Arithmetic for BestInt16x8 {
         ActivationValues::Int16(rounded(values, parameters.scale))
     }
 
-    fn weights(&self, weights: &Channels<'_>, bias: Option<&[f32]>, input_scale: f32) -> Weights {
-        let mut half = weights.magnitudes();
+    /// As TensorFlow's, but a scale is at least what the bias needs, and what makes the multiplier of the accumulators
+    /// large enough: a channel of small weights beside a large one would lose its bias.
+    fn weights(
+        &self,
+        weights: &Channels<'_>,
+        mut half: Vec<f32>,
+        bias: Option<&[f32]>,
+        scales: LayerScales,
+    ) -> Weights {
+        let unit = f64::from(WEIGHT_LIMIT) / f64::from(scales.input);
         let mut widened = 0;
-        for (half, bias) in half.iter_mut().zip(bias.into_iter().flatten()) {
-            let least =
-                f64::from(bias.abs()) / self.bias_limit / f64::from(input_scale) * f64::from(WEIGHT_LIMIT);
+        for (channel, half) in half.iter_mut().enumerate() {
+            let bias = bias.map_or(0.0, |bias| f64::from(bias[channel].abs()));
+            let least = unit * (bias / self.bias_limit).max(f64::from(scales.output) * SMALLEST_MULTIPLIER);
             if f64::from(*half) < least {
+                widened += usize::from(*half > 0.0);
                 *half = least as f32;
-                widened += 1;
             }
         }
         let factors: Vec<f32> = half.iter().map(|half| finite_or_zero(WEIGHT_LIMIT / half)).collect();
         let scale: Vec<f32> = half.iter().map(|half| half / WEIGHT_LIMIT).collect();
-        let bias_scale = scale.iter().map(|scale| input_scale * scale).collect();
+        let bias_scale = scale.iter().map(|scale| scales.input * scale).collect();
         Weights { values: weights.quantize(&factors), scale, bias_scale, widened }
     }
 
@@ -66,7 +79,11 @@ impl Arithmetic for BestInt16x8 {
 mod tests {
     use super::*;
 
-    const RULES: BestInt16x8 = BestInt16x8 { headroom: 2.0, bias_limit: 549_755_813_888.0 };
+    const RULES: BestInt16x8 = BestInt16x8 { headroom: 2.0, bias_limit: super::super::HALF_OF_INT48 };
+
+    fn layer(weights: &Channels<'_>, bias: &[f32], input: f32) -> Weights {
+        RULES.weights(weights, weights.magnitudes(), Some(bias), LayerScales { input, output: 1e-2 })
+    }
 
     #[test]
     fn activations_have_room_and_constants_have_none() {
@@ -79,7 +96,7 @@ mod tests {
     fn a_large_bias_is_exact_and_leaves_the_weights_alone() {
         let values = [0.5f32, -0.25];
         let channels = Channels::new(&values, &[1, 2], 0).unwrap();
-        let weights = RULES.weights(&channels, Some(&[200.0]), 1e-6);
+        let weights = layer(&channels, &[200.0], 1e-6);
         assert_eq!((&weights.values[..], weights.widened), (&[127, -64][..], 0));
         let exact = (200.0 / f64::from(weights.bias_scale[0])).round() as i64;
         assert_eq!(RULES.bias(&[200.0], &weights.bias_scale), BiasValues::Int64(vec![exact]));
@@ -88,9 +105,20 @@ mod tests {
     #[test]
     fn a_channel_of_zeros_has_a_scale_for_its_bias() {
         let channels = Channels::new(&[0.0f32; 2], &[2, 1], 0).unwrap();
-        let weights = RULES.weights(&channels, Some(&[0.5, 0.0]), 1e-3);
+        let weights = layer(&channels, &[0.5, 0.0], 1e-3);
         let BiasValues::Int64(bias) = RULES.bias(&[0.5, 0.0], &weights.bias_scale) else { panic!("64 bits") };
         assert!((bias[0] as f64 * f64::from(weights.bias_scale[0]) - 0.5).abs() < 1e-7);
         assert_eq!(bias[1], 0);
+    }
+
+    /// Kernels take factors below 2^-32 for 0.
+    #[test]
+    fn multipliers_are_large_enough_for_kernels() {
+        let channels = Channels::new(&[1e-9f32, 1.0], &[2, 1], 0).unwrap();
+        let weights = layer(&channels, &[0.5, 0.0], 1e-5);
+        assert_eq!(weights.widened, 1);
+        for scale in weights.bias_scale {
+            assert!(f64::from(scale) / 1e-2 >= 0.99 * SMALLEST_MULTIPLIER);
+        }
     }
 }

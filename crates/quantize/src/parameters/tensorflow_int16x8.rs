@@ -1,8 +1,8 @@
 //! 16x8 as TensorFlow 2.21 computes it: its C++ quantizer (`lite/tools/optimize`), all in float32.
 
 use super::{
-    ActivationValues, Arithmetic, BiasValues, Channels, Parameters, WEIGHT_LIMIT, Weights, finite_or_zero,
-    reciprocal, rounded_bias,
+    ActivationValues, Arithmetic, BiasValues, Channels, LayerScales, Parameters, WEIGHT_LIMIT, Weights,
+    finite_or_zero, reciprocal, rounded_bias,
 };
 use crate::Bounds;
 use crate::rules::FixedRange;
@@ -40,11 +40,15 @@ impl Arithmetic for TensorFlowInt16x8 {
         ActivationValues::Int16(rounded(&rounded_values, parameters.scale))
     }
 
-    /// Weights: `half / 127`, where `half` is the channel's largest absolute value, widened for a large bias; they are
-    /// multiplied with `127 / half`, which is not always the scale's reciprocal. A channel of zeros without bias keeps the
+    /// Weights: `half / 127`, with `half` widened for a large bias; they are multiplied with `127 / half`, which is not always the scale's reciprocal. A channel of zeros without bias keeps the
     /// scale 0: runtimes make of it the multiplier 0, which is right.
-    fn weights(&self, weights: &Channels<'_>, bias: Option<&[f32]>, input_scale: f32) -> Weights {
-        let mut half = weights.magnitudes();
+    fn weights(
+        &self,
+        weights: &Channels<'_>,
+        mut half: Vec<f32>,
+        bias: Option<&[f32]>,
+        LayerScales { input: input_scale, .. }: LayerScales,
+    ) -> Weights {
         let widened = bias.map_or(0, |bias| widen(&mut half, bias, input_scale));
         let factors: Vec<f32> = half.iter().map(|half| finite_or_zero(WEIGHT_LIMIT / half)).collect();
         let scale: Vec<f32> = half.iter().map(|half| half / WEIGHT_LIMIT).collect();
@@ -104,7 +108,8 @@ mod tests {
 
     fn layer(weights: &[f32], channels: usize, bias: Option<&[f32]>, input_scale: f32) -> Weights {
         let shape = [channels, weights.len() / channels];
-        RULES.weights(&Channels::new(weights, &shape, 0).unwrap(), bias, input_scale)
+        let channels = Channels::new(weights, &shape, 0).unwrap();
+        RULES.weights(&channels, channels.magnitudes(), bias, LayerScales { input: input_scale, output: 1.0 })
     }
 
     fn bias(layer: &Weights, bias: &[f32]) -> Vec<i64> {

@@ -1,8 +1,8 @@
 //! int8 as TensorFlow 2.21 computes it: its MLIR quantizer with "legacy float scale", in float64 cut to float32.
 
 use super::{
-    ActivationValues, Arithmetic, BiasValues, Channels, Parameters, WEIGHT_LIMIT, Weights, reciprocal,
-    rounded_bias,
+    ActivationValues, Arithmetic, BiasValues, Channels, LayerScales, Parameters, WEIGHT_LIMIT, Weights,
+    reciprocal, rounded_bias,
 };
 use crate::Bounds;
 use crate::rules::FixedRange;
@@ -46,11 +46,16 @@ impl Arithmetic for TensorFlowInt8 {
         ActivationValues::Int8(values.iter().map(quantize).collect())
     }
 
-    /// Weights: `2 * half / 254`, where `half` is the channel's largest absolute value, at least 5e-7; they are multiplied
-    /// with the scale's reciprocal. Where the bias would need more than half of an int32, the weights' scale follows from
+    /// Weights: `2 * half / 254`, where `half` is at least 5e-7; they are multiplied with the scale's reciprocal. Where the bias would need more than half of an int32, the weights' scale follows from
     /// the bias instead: `|bias| / 1073741823 / input_scale`.
-    fn weights(&self, weights: &Channels<'_>, bias: Option<&[f32]>, input_scale: f32) -> Weights {
-        let mut scale: Vec<f32> = weights.magnitudes().into_iter().map(weight_scale).collect();
+    fn weights(
+        &self,
+        weights: &Channels<'_>,
+        half: Vec<f32>,
+        bias: Option<&[f32]>,
+        LayerScales { input: input_scale, .. }: LayerScales,
+    ) -> Weights {
+        let mut scale: Vec<f32> = half.into_iter().map(weight_scale).collect();
         let mut bias_scale: Vec<f32> = scale.iter().map(|scale| input_scale * scale).collect();
         let mut widened = 0;
         for (&bias, scales) in bias.into_iter().flatten().zip(scale.iter_mut().zip(&mut bias_scale)) {
@@ -116,7 +121,8 @@ mod tests {
 
     fn layer(weights: &[f32], channels: usize, bias: Option<&[f32]>, input_scale: f32) -> Weights {
         let shape = [channels, weights.len() / channels];
-        RULES.weights(&Channels::new(weights, &shape, 0).unwrap(), bias, input_scale)
+        let channels = Channels::new(weights, &shape, 0).unwrap();
+        RULES.weights(&channels, channels.magnitudes(), bias, LayerScales { input: input_scale, output: 1.0 })
     }
 
     fn bias(layer: &Weights, bias: &[f32]) -> Vec<i32> {

@@ -6,7 +6,7 @@ use burnlite_tflite::{Element, Quantization, Tensor, TensorId};
 
 use super::Rewriter;
 use crate::calibrate::first_not_finite;
-use crate::parameters::{ActivationValues, Channels, Parameters, Weights};
+use crate::parameters::{ActivationValues, Channels, LayerScales, Parameters, Weights};
 use crate::{Error, Role};
 
 impl<'s, 'a> Rewriter<'s, 'a> {
@@ -28,8 +28,10 @@ impl<'s, 'a> Rewriter<'s, 'a> {
     /// The 8-bit integers of a constant operand that are weights without channels.
     pub(super) fn coefficients(&mut self, id: TensorId) -> Result<TensorId, Error> {
         let values = self.float_constant(id)?;
+        let channels = Channels::whole(&values);
+        let scales = LayerScales { input: 1.0, output: 0.0 };
         let Weights { values, scale, .. } =
-            self.source.arithmetic.weights(&Channels::whole(&values), None, 1.0);
+            self.source.arithmetic.weights(&channels, channels.magnitudes(), None, scales);
         let tensor = self.integers(id, &values, Quantization::per_channel(scale, 0));
         Ok(self.set_constant(Role::Weights, id, tensor))
     }

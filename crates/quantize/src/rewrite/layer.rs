@@ -6,9 +6,9 @@ use burnlite_tflite::{Op, Operator, Quantization, Tensor, TensorId};
 
 use super::constants::check_finite;
 use super::{Rewriter, check_scales};
-use crate::parameters::{BiasValues, Channels, Weights, corrected_bias};
+use crate::parameters::{BiasValues, Channels, LayerScales, Weights, corrected_bias, round_by_moments};
 use crate::rules::WeightedOperands;
-use crate::{Error, Remark, Role};
+use crate::{Error, Remark, Role, WeightRounding};
 
 /// The constants of a layer, with their float values.
 struct Constants<'s> {
@@ -37,20 +37,20 @@ impl<'s> Rewriter<'s, '_> {
                 .map(|id| Ok::<_, Error>((id, self.float_constant(id)?)))
                 .transpose()?,
         };
-        let input_scale = self.scales.tensors[input.index()].map_or(0.0, |parameters| parameters.scale);
         let shape = &self.tensor(weights).shape;
         let Some(channels) = Channels::new(&constants.weight_values, shape, operands.channel_dimension)
         else {
             return Ok(());
         };
-        let bias = constants.bias.as_ref().map(|(_, values)| values.as_ref());
         let is_per_tensor =
             matches!(operator.op, Op::FullyConnected(_)) && !self.quantizer.has_channels_in_dense();
-        let mut integers = match is_per_tensor {
-            true => self.uniform_weights(&channels, &constants.weight_values, bias, input_scale),
-            false => self.source.arithmetic.weights(&channels, bias, input_scale),
-        };
-        let bias = self.bias(index, operator, &constants, &channels, &integers)?;
+        let scales = self.scales_around(input, operator);
+        let mut integers = self.weights(&constants, &channels, is_per_tensor, scales);
+        let means = self.means(index, operator, &constants)?;
+        if self.quantizer.weight_rounding == WeightRounding::Gptq {
+            self.round_by_moments(index, weights, &channels, &mut integers, means.as_deref())?;
+        }
+        let bias = self.bias(index, operator, &constants, &channels, &integers, means.as_deref())?;
         if is_per_tensor {
             integers.scale.truncate(1);
             integers.bias_scale.truncate(1);
@@ -64,24 +64,90 @@ impl<'s> Rewriter<'s, '_> {
         Ok(())
     }
 
-    /// The weights of a layer with one scale, which every channel is given.
-    fn uniform_weights(
+    fn scales_around(&self, input: TensorId, operator: &Operator) -> LayerScales {
+        let scale = |id: TensorId| self.scales.tensors[id.index()].map_or(0.0, |parameters| parameters.scale);
+        LayerScales { input: scale(input), output: operator.outputs.first().map_or(0.0, |&id| scale(id)) }
+    }
+
+    /// The integers of the weights, each rounded by itself. With one scale for all channels, every channel is given it.
+    fn weights(
         &self,
+        constants: &Constants<'_>,
         channels: &Channels<'_>,
-        values: &[f32],
-        bias: Option<&[f32]>,
-        input_scale: f32,
+        is_per_tensor: bool,
+        scales: LayerScales,
     ) -> Weights {
+        let bias = constants.bias.as_ref().map(|(_, values)| values.as_ref());
+        let halves = |channels: &Channels<'_>| match self.quantizer.weight_rounding {
+            WeightRounding::Mse => channels.least_error_halves(),
+            WeightRounding::Nearest | WeightRounding::Gptq => channels.magnitudes(),
+        };
+        if !is_per_tensor {
+            return self.source.arithmetic.weights(channels, halves(channels), bias, scales);
+        }
         let largest = bias.map(|bias| [bias.iter().fold(0f32, |largest, value| largest.max(value.abs()))]);
         let largest = largest.as_ref().map(<[f32; 1]>::as_slice);
-        let mut weights = self.source.arithmetic.weights(&Channels::whole(values), largest, input_scale);
+        let whole = Channels::whole(&constants.weight_values);
+        let mut weights = self.source.arithmetic.weights(&whole, halves(&whole), largest, scales);
         let for_each_channel = |scale: Vec<f32>| scale.repeat(channels.count());
         (weights.scale, weights.bias_scale) =
             (for_each_channel(weights.scale), for_each_channel(weights.bias_scale));
         weights
     }
 
-    /// The integers of the bias, corrected where that was asked for.
+    /// The means of what the weights meet, where the bias is to be corrected with them.
+    fn means(
+        &mut self,
+        index: usize,
+        operator: &Operator,
+        constants: &Constants<'_>,
+    ) -> Result<Option<Vec<f64>>, Error> {
+        if !self.quantizer.corrects_biases() {
+            return Ok(None);
+        }
+        let is_demanded = self.quantizer.bias_correction == Some(true);
+        let weights = || self.source.graph.tensors[constants.weights.index()].name.clone();
+        if constants.bias.is_none() {
+            if is_demanded {
+                self.report.remarks.push(Remark::NoBias { weights: weights() });
+            }
+            return Ok(None);
+        }
+        let index = self.source.origins[index];
+        let means = self.source.calibration.input_means(index);
+        if means.is_none() && is_demanded && self.source.calibration.samples() == 0 {
+            return Err(Error::NoInputMeans { index, name: operator.op.name().to_string() });
+        }
+        if means.is_none() {
+            self.report.remarks.push(Remark::NoMeans { weights: weights() });
+        }
+        Ok(means)
+    }
+
+    /// Rounds the weights again, so that the results err least.
+    fn round_by_moments(
+        &mut self,
+        index: usize,
+        weights: TensorId,
+        channels: &Channels<'_>,
+        integers: &mut Weights,
+        means: Option<&[f64]>,
+    ) -> Result<(), Error> {
+        let operator = self.source.origins[index];
+        let moments = self.source.moments.ok_or(Error::NoMoments)?;
+        match moments.of(operator) {
+            Some(moments) => {
+                round_by_moments(channels, integers, moments, means).ok_or(Error::OtherLayer { operator })
+            }
+            None => {
+                let weights = self.tensor(weights).name.clone();
+                self.report.remarks.push(Remark::NoMoments { weights });
+                Ok(())
+            }
+        }
+    }
+
+    /// The integers of the bias, corrected where there are means.
     fn bias(
         &mut self,
         index: usize,
@@ -89,40 +155,23 @@ impl<'s> Rewriter<'s, '_> {
         constants: &Constants<'_>,
         channels: &Channels<'_>,
         integers: &Weights,
+        means: Option<&[f64]>,
     ) -> Result<Option<BiasValues>, Error> {
-        let correct = self.quantizer.bias_correction;
+        let Some((id, bias)) = &constants.bias else { return Ok(None) };
+        let mut bias = Cow::Borrowed(bias.as_ref());
+        if let Some(means) = means {
+            check_scales(&self.tensor(constants.weights).name, &integers.scale)?;
+            let operator = self.source.origins[index];
+            let corrected =
+                corrected_bias(&bias, channels, integers, means).ok_or(Error::OtherLayer { operator })?;
+            check_finite(&self.tensor(*id).name, &corrected)?;
+            self.report.corrected_biases += 1;
+            bias = Cow::Owned(corrected);
+        }
+        let values = self.source.arithmetic.bias(&bias, &integers.bias_scale);
         // Of 16 bits, kernels of depthwise convolutions take biases of 64 bits alone.
         let is_narrow = self.quantizer.int32_bias && !matches!(operator.op, Op::DepthwiseConv2d(_));
-        let in_type = |values: BiasValues| if is_narrow { values.narrow() } else { values };
-        let Some((id, bias)) = &constants.bias else {
-            if correct {
-                let weights = self.tensor(constants.weights).name.clone();
-                self.report.remarks.push(Remark::NoBias { weights });
-            }
-            return Ok(None);
-        };
-        if !correct {
-            return Ok(Some(in_type(self.source.arithmetic.bias(bias, &integers.bias_scale))));
-        }
-        check_scales(&self.tensor(constants.weights).name, &integers.scale)?;
-        let index = self.source.origins[index];
-        let means = match self.source.calibration.input_means(index) {
-            Some(means) => means,
-            None if self.source.calibration.samples() == 0 => {
-                return Err(Error::NoInputMeans { index, name: operator.op.name().to_string() });
-            }
-            None => {
-                let weights = self.tensor(constants.weights).name.clone();
-                self.report.remarks.push(Remark::NoMeans { weights });
-                return Ok(Some(in_type(self.source.arithmetic.bias(bias, &integers.bias_scale))));
-            }
-        };
-        let corrected =
-            corrected_bias(bias, channels, integers, &means).ok_or(Error::OtherLayer { operator: index })?;
-        check_finite(&self.tensor(*id).name, &corrected)?;
-        let values = in_type(self.source.arithmetic.bias(&corrected, &integers.bias_scale));
-        self.report.corrected_biases += 1;
-        Ok(Some(values))
+        Ok(Some(if is_narrow { values.narrow() } else { values }))
     }
 
     /// Puts the integers of a layer in the place of its floats, and returns the tensors of the weights and of the bias.
