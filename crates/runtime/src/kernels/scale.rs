@@ -108,7 +108,7 @@ impl Rule {
 #[inline]
 fn half_up(value: i32, multiplier: i32, half: i32, right: i32) -> i32 {
     let (high, low) = (value >> 16, value & 0xffff);
-    (high * multiplier + (low * multiplier >> 16) + half) >> right
+    (high * multiplier + ((low * multiplier) >> 16) + half) >> right
 }
 
 /// The values of a panel's channels, and defaults where the panel is not full.
@@ -172,7 +172,6 @@ impl Scaling {
 
 #[cfg(test)]
 mod tests {
-    use alloc::vec;
 
     use proptest::prelude::*;
 
@@ -262,7 +261,7 @@ mod tests {
     fn a_factor_of_a_quarter_is_left_to_64_bits_and_none_is_zero() {
         let factor = |shift| QuantizedMultiplier { multiplier: 1 << 30, shift };
         assert!(Rule::half_up(&[factor(-2), factor(-1)]).is_none());
-        let zero = Rule::half_up(&vec![QuantizedMultiplier { multiplier: 0, shift: 0 }; PANEL]);
+        let zero = Rule::half_up(&[QuantizedMultiplier { multiplier: 0, shift: 0 }; PANEL]);
         check(zero.unwrap(), [i32::MIN; PANEL], [0; PANEL]).unwrap();
     }
 }

@@ -156,7 +156,8 @@ impl Sweep {
         let count = self.windows.0 * self.windows.1;
         for first in (0..count).step_by(BATCH) {
             let batch = &mut batch[..(count - first).min(BATCH)];
-            let [begins, pixels] = [self.begins, self.pixels].map(|grid| grid.places(first..first + batch.len(), self.windows.1));
+            let [begins, pixels] = [self.begins, self.pixels]
+                .map(|grid| grid.places(first..first + batch.len(), self.windows.1));
             let (tiles, rest) = batch.as_chunks_mut::<ROWS>();
             let begins = begins.as_chunks::<ROWS>().0;
             for (sums, &begins) in tiles.iter_mut().zip(begins) {
