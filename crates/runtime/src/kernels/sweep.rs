@@ -153,11 +153,11 @@ impl Sweep {
         batch: &mut [K::Lanes<V>; BATCH],
         outputs: &mut [T],
     ) {
+        let mut walks = [self.begins.walk(self.windows.1), self.pixels.walk(self.windows.1)];
         let count = self.windows.0 * self.windows.1;
         for first in (0..count).step_by(BATCH) {
             let batch = &mut batch[..(count - first).min(BATCH)];
-            let [begins, pixels] = [self.begins, self.pixels]
-                .map(|grid| grid.places(first..first + batch.len(), self.windows.1));
+            let [begins, pixels] = walks.each_mut().map(Walk::next);
             let (tiles, rest) = batch.as_chunks_mut::<ROWS>();
             let begins = begins.as_chunks::<ROWS>().0;
             for (sums, &begins) in tiles.iter_mut().zip(begins) {
@@ -238,21 +238,44 @@ impl Sweep {
 }
 
 impl Grid {
-    /// The places of the given positions, at most a batch of them; row by row, of which each has as many as there are columns.
+    /// The places row by row, each of the given number.
+    fn walk(self, columns: usize) -> Walk {
+        let Self { first, steps: (below, beside) } = self;
+        // Rows that follow upon each other are one.
+        let columns = if below == columns * beside { usize::MAX } else { columns };
+        Walk { row: first, place: first, below, beside, columns, left: columns }
+    }
+}
+
+/// The way from place to place.
+#[derive(Debug)]
+struct Walk {
+    /// The first place of the row, and the next one to go to.
+    row: usize,
+    place: usize,
+    below: usize,
+    beside: usize,
+    /// Places of a row, and those that are left of this one.
+    columns: usize,
+    left: usize,
+}
+
+impl Walk {
+    /// The next places.
     ///
-    /// Not inlined: beside a tile the compiler would count rows and columns in registers that sums need.
+    /// Not inlined: beside a tile the compiler would keep the way in registers that sums need.
     #[inline(never)]
-    fn places(self, positions: Range<usize>, columns: usize) -> [usize; BATCH] {
-        let (mut row, mut column) = (positions.start / columns, positions.start % columns);
-        let mut places = [0; BATCH];
-        for place in &mut places[..positions.len()] {
-            *place = self.first + row * self.steps.0 + column * self.steps.1;
-            column += 1;
-            if column == columns {
-                (row, column) = (row + 1, 0);
+    fn next(&mut self) -> [usize; BATCH] {
+        core::array::from_fn(|_| {
+            let place = self.place;
+            self.place += self.beside;
+            self.left -= 1;
+            if self.left == 0 {
+                self.row += self.below;
+                (self.place, self.left) = (self.row, self.columns);
             }
-        }
-        places
+            place
+        })
     }
 }
 
