@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use burnlite_quantize::{Bounds, Calibration, Compat, Quantizer, Report, Scheme};
+use burnlite_quantize::{Bounds, Calibration, Quantizer, Report, Scheme};
 use burnlite_runtime::Interpreter;
 use burnlite_tests::{Fixture, litert};
 use burnlite_tflite::{ElementType, Graph, Model, Tensor, TensorId};
@@ -117,7 +117,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 /// Quantizes every model. None may fail, and none may be far from its floats.
 fn quantize_all(scheme: Scheme, least: f64) -> Vec<Quantized> {
-    let quantizer = Quantizer::new(scheme).compat(Compat::Best);
+    let quantizer = Quantizer::new(scheme);
     let all: Vec<_> = specimens().iter().map(|specimen| specimen.quantize(quantizer)).collect();
     let listed = |it: &Quantized| {
         format!("{}: {:.1} dB, TensorFlow {:?}\n{}", it.name, it.decibels, it.tensorflow_decibels, it.report)
@@ -168,7 +168,7 @@ fn what_tensorflow_quantizes_is_integer_here() {
             }
             let model = Model::from_bytes(&specimen.bytes).unwrap();
             let calibration = Calibration::from_model(&model).unwrap();
-            let quantizer = Quantizer::new(scheme).compat(Compat::Best).integer_only(true);
+            let quantizer = Quantizer::new(scheme).integer_only(true);
             let ours = quantizer.quantize(&model, &calibration);
             assert!(ours.is_ok(), "{}: {}", specimen.name, ours.unwrap_err());
             compared += 1;

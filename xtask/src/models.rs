@@ -42,7 +42,7 @@ impl ModelKind {
 
 /// The integer models of a float model, calibrated over the first images of `train`, one at a time.
 ///
-/// Scales and weights are TensorFlow's; the biases also make up for what rounding the weights does to the mean.
+/// They have the quantizer's own numbers, which err less than TensorFlow's.
 ///
 /// # Errors
 /// The quantizer's, with the model's name.
@@ -55,7 +55,7 @@ pub(crate) fn quantized<'a>(
     let calibration = Calibration::run::<[[f32; PIXELS]; 1]>(model, samples, progress)?;
     let quantize = |kind: ModelKind| {
         let (scheme, io_type) = kind.scheme?;
-        let quantizer = Quantizer::new(scheme).input_type(io_type).output_type(io_type).bias_correction(true);
+        let quantizer = Quantizer::new(scheme).input_type(io_type).output_type(io_type);
         let result =
             quantizer.quantize(model, &calibration).with_context(|| format!("converting to {}", kind.name));
         Some(result.map(|(quantized, _)| (kind, quantized)))

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use burnlite_quantize::{Calibration, Error as QuantizeError};
+use burnlite_quantize::{Calibration, Error as QuantizeError, SecondMoments};
 use burnlite_tflite::Model;
 
 use crate::arguments::{CalibrateArguments, FloatArguments};
@@ -59,6 +59,22 @@ pub(crate) fn extend(
     let extended = calibration.extend(&model, &arguments.options(), samples, |done| progress.show(done));
     drop(progress);
     extended.map_err(|error| file.quantizer_fault()(of_shard(error, first)))
+}
+
+/// What GPTQ needs of all samples in arrays.
+pub(crate) fn moments(
+    file: &ModelFile,
+    model: &Model<'_>,
+    arrays: &[String],
+    arguments: &FloatArguments,
+) -> Result<SecondMoments, Error> {
+    let mut model = model.clone();
+    let feed = Feed::samples(file, &mut model, arguments.model.signature.as_deref(), arrays)?;
+    let mut progress = Progress::new("measuring moments", feed.runs());
+    let samples = (0..feed.runs()).map(|index| feed.sample(index));
+    let moments = SecondMoments::run(&model, &arguments.options(), samples, |done| progress.show(done));
+    drop(progress);
+    moments.map_err(file.quantizer_fault())
 }
 
 /// The error with the number that the sample has among all.

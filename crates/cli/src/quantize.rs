@@ -2,13 +2,11 @@
 
 use std::io::{self, Write};
 
-use burnlite_quantize::{
-    Calibration, Comparison, Compat, Error as QuantizeError, IoType, Quantizer, Report, Scheme,
-};
-use burnlite_tflite::{ElementType, Model};
+use burnlite_quantize::{Calibration, Comparison, Error as QuantizeError, IoType, Quantizer, Report, Scheme};
+use burnlite_tflite::Model;
 use serde::Serialize;
 
-use crate::arguments::{IoArgument, QuantizeArguments, Requirement};
+use crate::arguments::{IoArgument, QuantizeArguments, Requirement, RoundingArgument};
 use crate::calibrate;
 use crate::debug;
 use crate::error::Error;
@@ -23,8 +21,15 @@ pub(crate) fn quantize(arguments: &QuantizeArguments, output: &mut dyn Write) ->
     let scheme = arguments.scheme.into();
     let io_types = (io_type_of(arguments.input_type, scheme)?, io_type_of(arguments.output_type, scheme)?);
     let calibration = calibration(&file, &model, scheme, arguments)?;
-    let quantizer = quantizer(arguments, scheme, io_types, &calibration);
-    let (quantized, report) = quantizer.quantize(&model, &calibration).map_err(file.quantizer_fault())?;
+    let quantizer = quantizer(arguments, scheme, io_types);
+    let quantized = match arguments.weight_rounding {
+        RoundingArgument::Gptq => {
+            let moments = calibrate::moments(&file, &model, &arguments.calibration, &arguments.float)?;
+            quantizer.quantize_with_moments(&model, &calibration, &moments)
+        }
+        _ => quantizer.quantize(&model, &calibration),
+    };
+    let (quantized, report) = quantized.map_err(file.quantizer_fault())?;
     let bytes = quantized.to_bytes().map_err(|source| Error::Model { path: file.path.clone(), source })?;
     let written = ModelFile { path: arguments.output.clone(), bytes };
     let comparison = match arguments.samples.as_slice() {
@@ -95,20 +100,18 @@ fn quantizer(
     arguments: &QuantizeArguments,
     scheme: Scheme,
     (input_type, output_type): (IoType, IoType),
-    calibration: &Calibration,
 ) -> Quantizer {
-    let compat = arguments.compat.into();
-    let has_means = calibration.samples() > 0 && scheme.activation_type() != ElementType::Float32;
     let quantizer = Quantizer::new(scheme)
-        .compat(compat)
+        .compat(arguments.compat.into())
         .input_type(input_type)
         .output_type(output_type)
-        .bias_correction(arguments.bias_correction.unwrap_or(compat == Compat::Best && has_means))
+        .weight_rounding(arguments.weight_rounding.into())
         .per_channel_dense(!arguments.per_tensor_dense)
         .int32_bias(arguments.int32_bias)
         .target(arguments.target.target())
         .integer_only(arguments.require == Some(Requirement::IntegerOnly));
-    arguments.headroom.map_or(quantizer, |headroom| quantizer.headroom(headroom))
+    let quantizer = arguments.headroom.map_or(quantizer, |headroom| quantizer.headroom(headroom));
+    arguments.bias_correction.map_or(quantizer, |corrected| quantizer.bias_correction(corrected))
 }
 
 fn io_type_of(argument: IoArgument, scheme: Scheme) -> Result<IoType, Error> {

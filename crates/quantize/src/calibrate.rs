@@ -1,13 +1,17 @@
 //! Calibration: the ranges of a float model's activations, from samples or from the file.
 
+mod distribution;
 mod exact_sum;
 mod file;
 mod fingerprint;
 mod means;
+mod method;
 mod moments;
 mod observer;
 mod sample;
 mod windows;
+
+use std::borrow::Cow;
 
 use burnlite_runtime::{Interpreter, InterpreterOptions, Kernels};
 use burnlite_tflite::{ElementType, Graph, Model, Tensor, TensorId};
@@ -16,12 +20,13 @@ use serde::{Deserialize, Serialize};
 use exact_sum::MOST_SAMPLES;
 use fingerprint::Fingerprint;
 use means::InputMeans;
+pub use method::CalibrationMethod;
 pub use moments::SecondMoments;
 pub use observer::Bounds;
 use observer::Observer;
 pub use sample::Sample;
 
-use crate::{Error, SampleFault};
+use crate::{Error, SampleFault, Scheme};
 
 /// What calibration knows of a model: the ranges of its activations and, where it ran on samples, the means of its layers'
 /// inputs.
@@ -178,6 +183,52 @@ impl Calibration {
     /// [`Error::AlreadyQuantized`], [`Error::SeveralGraphs`] for a model that is not a plain float model.
     pub fn empty(model: &Model<'_>) -> Result<Self, Error> {
         Ok(Self::of_graph(float_graph(model)?))
+    }
+
+    /// The same as [`empty`](Self::empty), but it also remembers how values are distributed, for other
+    /// [methods](CalibrationMethod) than the extremes: 2,048 numbers for each activation.
+    ///
+    /// ```
+    /// # use burnlite_tflite::{ElementType, Graph, Model, Op, Operator, Tensor};
+    /// # let mut graph = Graph::default();
+    /// # let x = graph.add_tensor(Tensor::new("x", ElementType::Float32, [1, 2]));
+    /// # let y = graph.add_tensor(Tensor::new("y", ElementType::Float32, [1, 2]));
+    /// # graph.operators.push(Operator::new(Op::Relu, [x], [y]));
+    /// # graph.inputs.push(x);
+    /// # graph.outputs.push(y);
+    /// # let model = Model::new(graph);
+    /// use burnlite_quantize::{Calibration, CalibrationMethod, Quantizer, Scheme};
+    ///
+    /// let mut calibration = Calibration::with_distributions(&model)?;
+    /// calibration.extend(&model, &Calibration::portable(), [[[0.5, -1.0]], [[0.25, 90.0]]], |_| ())?;
+    /// let quantizer = Quantizer::new(Scheme::Int8).calibration_method(CalibrationMethod::Mse);
+    /// let (quantized, _) = quantizer.quantize(&model, &calibration)?;
+    /// # Ok::<(), burnlite_quantize::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`empty`](Self::empty).
+    pub fn with_distributions(model: &Model<'_>) -> Result<Self, Error> {
+        let mut calibration = Self::empty(model)?;
+        let observers = calibration.tensors.iter_mut().map(|tensor| &mut tensor.observer);
+        observers.for_each(|observer| *observer = Observer::with_distribution());
+        Ok(calibration)
+    }
+
+    /// The same with the ranges that a method gives.
+    pub(crate) fn by(&self, method: CalibrationMethod, scheme: Scheme) -> Result<Cow<'_, Self>, Error> {
+        let is_by_extremes = matches!(method, CalibrationMethod::MinMax);
+        if is_by_extremes || scheme.activation_type() == ElementType::Float32 {
+            return Ok(Cow::Borrowed(self));
+        }
+        let mut calibration = self.clone();
+        for Statistics { name, observer } in &mut calibration.tensors {
+            let Some(seen) = observer.bounds() else { continue };
+            let no_distribution = || Error::NoDistribution { tensor: name.clone() };
+            let distribution = observer.distribution().ok_or_else(no_distribution)?;
+            *observer = Observer::of(method.range(seen, distribution, scheme));
+        }
+        Ok(Cow::Owned(calibration))
     }
 
     /// The range of a tensor; `None` where nothing was seen of it (constants, integers, tensors of another model).

@@ -130,6 +130,15 @@ pub enum Error {
         name: String,
     },
 
+    /// A [method of calibration](crate::CalibrationMethod) needs more than the extremes that were remembered.
+    #[error(
+        "tensor '{tensor}': calibration remembered its extremes alone, and the method needs its distribution: start from `Calibration::with_distributions`"
+    )]
+    NoDistribution {
+        /// The tensor's name.
+        tensor: String,
+    },
+
     /// Weights were to be rounded by [GPTQ](crate::WeightRounding::Gptq) without the moments that it needs.
     #[error("GPTQ needs second moments: measure them with samples and quantize with them")]
     NoMoments,

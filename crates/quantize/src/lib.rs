@@ -82,7 +82,7 @@ mod scheme;
 mod triangle;
 
 pub use burnlite_tflite::{Obstacle, Target};
-pub use calibrate::{Bounds, Calibration, Sample, SecondMoments};
+pub use calibrate::{Bounds, Calibration, CalibrationMethod, Sample, SecondMoments};
 pub use comparison::{Comparison, Difference, LayerComparison, Measures, compare};
 pub use error::{Error, OperatorFault, SampleFault};
 pub use report::{FloatOperator, FloatReason, KeptFloat, QuantizedTensor, Remark, Report, Role};

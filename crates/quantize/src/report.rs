@@ -117,7 +117,7 @@ pub enum Remark {
         /// The name of the layer's weights.
         weights: String,
     },
-    /// Biases were to be corrected, but the calibration has no means of what the weights of a layer meet: it had no samples.
+    /// Biases were to be corrected, but calibration did not see what the weights of a layer meet.
     NoMeans {
         /// The name of the layer's weights.
         weights: String,

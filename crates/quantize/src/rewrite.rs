@@ -35,6 +35,7 @@ pub(crate) fn quantize<'a>(
     quantizer.check_io_types()?;
     calibration.check_graph(graph)?;
     moments.map_or(Ok(()), |moments| moments.check_graph(graph))?;
+    let calibration = &*calibration.by(quantizer.calibration_method, quantizer.scheme)?;
     let lowered = lower(quantizer, graph, calibration);
     let same = |(graph, report)| (graph, model.signatures.clone(), report);
     let (graph, signatures, report) = match quantizer.scheme {

@@ -4,7 +4,7 @@ use core::fmt;
 
 use burnlite_tflite::{ElementType, Model, Target};
 
-use crate::{Calibration, Error, Report, SecondMoments};
+use crate::{Calibration, CalibrationMethod, Error, Report, SecondMoments};
 
 /// Which integers take the place of floats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -76,7 +76,7 @@ pub enum WeightRounding {
     /// Each to the nearest, with the scale that leaves the least square error in its channel: the largest weights may be
     /// cut off. Of use where few weights of a channel are far larger than the others.
     Mse,
-    /// Up or down as the layer's results err least on the samples, with the scales of `Nearest`: GPTQ (Frantar et al. 2022,
+    /// Up or down as the layer's results err least on the samples, with the scales of `Mse`: GPTQ (Frantar et al. 2022,
     /// "GPTQ: Accurate Post-Training Quantization for Generative Pre-trained Transformers"). Needs the
     /// [`SecondMoments`](crate::SecondMoments) of what the weights meet, see
     /// [`Quantizer::quantize_with_moments`].
@@ -121,6 +121,7 @@ pub struct Quantizer {
     pub(crate) scheme: Scheme,
     pub(crate) compat: Compat,
     pub(crate) target: Target,
+    pub(crate) calibration_method: CalibrationMethod,
     pub(crate) headroom: f32,
     pub(crate) input_type: IoType,
     pub(crate) output_type: IoType,
@@ -139,6 +140,7 @@ impl Quantizer {
             scheme,
             compat: Compat::Best,
             target: Target::TfLite,
+            calibration_method: CalibrationMethod::MinMax,
             headroom: 2.0,
             input_type: IoType::Float32,
             output_type: IoType::Float32,
@@ -159,6 +161,18 @@ impl Quantizer {
     /// ```
     pub const fn compat(self, compat: Compat) -> Self {
         Self { compat, ..self }
+    }
+
+    /// The same with other ranges of the activations than their extremes. Headroom comes on top of them.
+    ///
+    /// ```
+    /// use burnlite_quantize::{CalibrationMethod, Quantizer, Scheme};
+    ///
+    /// let method = CalibrationMethod::Percentile(0.0001);
+    /// let quantizer = Quantizer::new(Scheme::Int8).calibration_method(method);
+    /// ```
+    pub const fn calibration_method(self, calibration_method: CalibrationMethod) -> Self {
+        Self { calibration_method, ..self }
     }
 
     /// The same with another headroom: in 16x8 of [`Compat::Best`], the ranges of activations are so many times those that
@@ -310,7 +324,7 @@ impl Quantizer {
     /// # Errors
     /// [`Error::AlreadyQuantized`], [`Error::SeveralGraphs`] for a model that is not a plain float model;
     /// [`Error::NotIntegerOnly`] where operators would stay float against the demand; [`Error::NoMoments`] where GPTQ was
-    /// asked for; [`Error::NoInputMeans`] where bias correction was asked for and misses the means of a layer's input (of
+    /// asked for; [`Error::NoDistribution`] where the calibration does not remember what its method needs; [`Error::NoInputMeans`] where bias correction was asked for and misses the means of a layer's input (of
     /// ranges alone there are none); [`Error::OtherModel`], [`Error::OtherContents`] for a calibration of another model;
     /// [`Error::NoRange`] for an activation it did not see; [`Error::Target`] where the target would refuse the model;
     /// [`Error::ConstantNotFinite`] for NaN or infinity among the weights; [`Error::Scale`] where a scale would leave the
@@ -342,7 +356,7 @@ impl Quantizer {
     /// let samples = [[0.5, -1.0], [0.25, 2.0]];
     /// let samples = || samples.iter().map(|sample| [sample]);
     /// let calibration = Calibration::run(&model, samples(), |_| ())?;
-    /// let moments = SecondMoments::run(&model, samples(), |_| ())?;
+    /// let moments = SecondMoments::run(&model, &Calibration::portable(), samples(), |_| ())?;
     /// let quantizer = Quantizer::new(Scheme::Int16x8).weight_rounding(WeightRounding::Gptq);
     /// let (quantized, _) = quantizer.quantize_with_moments(&model, &calibration, &moments)?;
     /// # Ok::<(), burnlite_quantize::Error>(())

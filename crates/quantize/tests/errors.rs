@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use burnlite_quantize::{Calibration, Compat, Error, Quantizer, Scheme, Target};
+use burnlite_quantize::{Calibration, Error, Quantizer, Scheme, Target};
 use burnlite_tflite::{
     Activation, ElementType, FullyConnectedOptions, Graph, Model, Op, Operator, Quantization, Range, Tensor,
     WeightsFormat,
@@ -157,7 +157,7 @@ fn what_the_target_lacks_is_rewritten_stays_float_or_is_an_error() {
             graph.outputs = vec![z];
         });
         let calibration = Calibration::from_model(&model).unwrap();
-        let quantizer = Quantizer::new(Scheme::Int8).compat(Compat::Best);
+        let quantizer = Quantizer::new(Scheme::Int8);
         [Target::TfLite, Target::TfLiteMicro].map(|target| {
             let (quantized, _) =
                 quantizer.target(target).quantize(&model, &calibration).map_err(|it| it.to_string())?;

@@ -4,7 +4,7 @@
 
 mod support;
 
-use burnlite_quantize::{Calibration, Compat, Error, Quantizer, Scheme, Target};
+use burnlite_quantize::{Calibration, Error, Quantizer, Scheme, Target};
 use burnlite_runtime::Interpreter;
 use burnlite_tflite::{ElementType, Model};
 use support::{fixtures, outputs, samples, snr};
@@ -64,7 +64,7 @@ fn operators_with_weights_alone_run() {
 #[test]
 fn operators_for_small_targets_run() {
     for target in [Target::TfLiteMicro, Target::EthosU] {
-        let quantizer = |scheme| Quantizer::new(scheme).compat(Compat::Best).target(target);
+        let quantizer = |scheme| Quantizer::new(scheme).target(target);
         let counts = [run_all(quantizer(Scheme::Int16x8), 40.0), run_all(quantizer(Scheme::Int8), 20.0)];
         assert!(counts.iter().all(|&count| count > 400), "{target}: {counts:?}");
     }

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use burnlite_quantize::{Calibration, FloatReason, IoType, Quantizer, Remark, Role, Scheme};
+use burnlite_quantize::{Calibration, Compat, FloatReason, IoType, Quantizer, Remark, Role, Scheme};
 use burnlite_runtime::Interpreter;
 use burnlite_tflite::{
     Activation, Element, ElementType, FullyConnectedOptions, Graph, Metadata, Model, Op, Operator, Signature,
@@ -347,13 +347,17 @@ fn a_channel_of_zeros_quantizes_and_runs() {
 
 #[test]
 fn a_large_bias_is_reported() {
-    let (model, _) = network([[1e-6; 9], [0.5; 9]], [100.0, 0.0, 0.0]);
-    let tiny: Vec<_> = samples().iter().map(|sample| sample.map(|value| value * 1e-6)).collect();
+    let (model, _) = network([[0.5; 9], [0.5; 9]], [100.0, 0.0, 0.0]);
+    let tiny: Vec<_> = samples().iter().map(|sample| sample.map(|value| value * 1e-4)).collect();
     for scheme in SCHEMES {
-        let (_, report) = Quantizer::new(scheme).quantize(&model, &calibrate(&model, &tiny)).unwrap();
+        let quantizer = Quantizer::new(scheme).compat(Compat::TensorFlow);
+        let (_, report) = quantizer.quantize(&model, &calibrate(&model, &tiny)).unwrap();
         assert!(report.remarks.contains(&Remark::WidenedWeights { tensor: "w0".into(), channels: 1, of: 3 }));
         assert!(report.to_string().contains("'w0': the weights of 1 of 3 channels are coarser"), "{report}");
     }
+    // 64 bits hold the bias as it is.
+    let (_, report) = Quantizer::new(Scheme::Int16x8).quantize(&model, &calibrate(&model, &tiny)).unwrap();
+    assert_eq!(report.remarks, []);
 }
 
 proptest! {

@@ -5,9 +5,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use burnlite_quantize::{Calibration, Quantizer, Scheme};
+use burnlite_quantize::{Calibration, Compat, Quantizer, Scheme};
 use burnlite_tflite::{Graph, Model, TensorId};
 use serde_json::Value;
+
+fn tensorflow(scheme: Scheme) -> Quantizer {
+    Quantizer::new(scheme).compat(Compat::TensorFlow)
+}
 
 fn path(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/zoo").join(name)
@@ -132,26 +136,26 @@ const INT8: [(&str, &str); 9] = [
 
 #[test]
 fn int16x8_is_tensorflows() {
-    check("int16x8", Quantizer::new(Scheme::Int16x8), &INT16X8);
+    check("int16x8", tensorflow(Scheme::Int16x8), &INT16X8);
 }
 
 #[test]
 fn int16x8_with_32_bit_biases_is_tensorflows() {
     let known = [INT16X8.as_slice(), &NARROW_BIASES].concat();
-    check("int16x8_bias32", Quantizer::new(Scheme::Int16x8).int32_bias(true), &known);
+    check("int16x8_bias32", tensorflow(Scheme::Int16x8).int32_bias(true), &known);
 }
 
 #[test]
 fn int8_is_tensorflows() {
-    check("int8", Quantizer::new(Scheme::Int8), &INT8);
+    check("int8", tensorflow(Scheme::Int8), &INT8);
 }
 
 #[test]
 fn dynamic_range_is_tensorflows() {
-    check("hybrid", Quantizer::new(Scheme::DynamicRange), &[]);
+    check("hybrid", tensorflow(Scheme::DynamicRange), &[]);
 }
 
 #[test]
 fn float16_is_tensorflows() {
-    check("float16", Quantizer::new(Scheme::Float16), &[]);
+    check("float16", tensorflow(Scheme::Float16), &[]);
 }

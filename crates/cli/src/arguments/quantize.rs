@@ -6,7 +6,8 @@ use burnlite_runtime::{InterpreterOptions, Kernels};
 use clap::Args;
 
 use super::values::{
-    CompatArgument, IoArgument, KernelsArgument, Requirement, SchemeArgument, headroom, kernels,
+    CompatArgument, IoArgument, KernelsArgument, Requirement, RoundingArgument, SchemeArgument, headroom,
+    kernels,
 };
 use super::{EXIT_CODES, ModelArguments};
 use crate::check::Runtime;
@@ -36,7 +37,7 @@ pub struct QuantizeArguments {
     #[arg(long, short, value_name = "FILE")]
     pub output: PathBuf,
     /// Samples over which the ranges of activations are found.
-    #[arg(long, value_name = "[NAME=]FILE")]
+    #[arg(long, value_name = "[NAME=]FILE", required_if_eq("weight_rounding", "gptq"))]
     pub calibration: Vec<String>,
     /// What `burnlite calibrate` found, all of it together, and with that of --calibration.
     #[arg(long, value_name = "FILE", num_args = 1..)]
@@ -56,6 +57,9 @@ pub struct QuantizeArguments {
     /// Whether biases make up for the rounding of the weights; they do with --compat best, where samples were seen.
     #[arg(long, value_name = "BOOL")]
     pub bias_correction: Option<bool>,
+    /// How weights become integers.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) weight_rounding: RoundingArgument,
     /// One scale for all weights of a dense layer, not one for each output.
     #[arg(long)]
     pub per_tensor_dense: bool,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use burnlite_quantize::{Compat, IoType, Scheme};
+use burnlite_quantize::{Compat, IoType, Scheme, WeightRounding};
 use burnlite_runtime::{KERNELS, Kernels, Numerics};
 use clap::ValueEnum;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
@@ -63,6 +63,27 @@ impl From<CompatArgument> for Compat {
         match argument {
             CompatArgument::Best => Self::Best,
             CompatArgument::Tensorflow => Self::TensorFlow,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum RoundingArgument {
+    /// Each to the nearest.
+    #[default]
+    Nearest,
+    /// Each to the nearest, with scales of the least square error.
+    Mse,
+    /// As the results err least on the samples of --calibration: GPTQ.
+    Gptq,
+}
+
+impl From<RoundingArgument> for WeightRounding {
+    fn from(argument: RoundingArgument) -> Self {
+        match argument {
+            RoundingArgument::Nearest => Self::Nearest,
+            RoundingArgument::Mse => Self::Mse,
+            RoundingArgument::Gptq => Self::Gptq,
         }
     }
 }

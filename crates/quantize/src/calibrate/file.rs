@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Calibration;
+use super::{Calibration, Statistics};
 use crate::Error;
 
 /// What the file says it is.
@@ -54,7 +54,8 @@ impl Calibration {
             return Err(Error::Statistics { reason });
         }
         let Read { calibration } = serde_json::from_str(json).map_err(fault)?;
-        if calibration.inputs.fits(calibration.samples) {
+        let fits = |tensor: &Statistics| tensor.observer.fits(calibration.samples);
+        if calibration.inputs.fits(calibration.samples) && calibration.tensors.iter().all(fits) {
             return Ok(calibration);
         }
         Err(Error::Statistics { reason: "there are sums that its samples cannot have".into() })

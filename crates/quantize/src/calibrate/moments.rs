@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use burnlite_runtime::{Error as RuntimeError, Interpreter};
+use burnlite_runtime::{Error as RuntimeError, Interpreter, InterpreterOptions};
 use burnlite_tflite::{Graph, Model};
 
 use super::windows::{Windows, input_of_layer};
@@ -28,21 +28,22 @@ impl SecondMoments {
     /// The largest number of weights of a channel: they take 67 MB.
     pub const MOST_INPUTS: usize = 4096;
 
-    /// Runs the float model on every sample and takes note of the inputs of its layers. Samples and `progress` are as in
-    /// [`Calibration::run`](crate::Calibration::run).
+    /// Runs the float model on every sample and takes note of the inputs of its layers. Options, samples and `progress` are
+    /// those of [`Calibration::extend`](crate::Calibration::extend).
     ///
     /// # Errors
     /// As [`Calibration::run`](crate::Calibration::run), but that there may be no samples, and that activations are not
     /// looked at.
     pub fn run<S: Sample>(
         model: &Model<'_>,
+        options: &InterpreterOptions,
         samples: impl IntoIterator<Item = S>,
         progress: impl FnMut(usize),
     ) -> Result<Self, Error> {
         let graph = float_graph(model)?;
         let mut moments = Self { model: Calibration::empty(model)?, layers: BTreeMap::new() };
         let observe = |interpreter: &Interpreter<'_>| Ok(moments.observe(interpreter, graph)?);
-        for_each_sample(model, &Calibration::portable(), samples, progress, observe)?;
+        for_each_sample(model, options, samples, progress, observe)?;
         moments.layers.values_mut().for_each(Moments::finish);
         Ok(moments)
     }

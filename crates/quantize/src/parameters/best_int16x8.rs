@@ -24,7 +24,8 @@ const SMALLEST_MULTIPLIER: f64 = 1.0 / 2_147_483_648.0;
 
 impl Arithmetic for BestInt16x8 {
     fn activation(&self, Bounds { min, max }: Bounds) -> Parameters {
-        let wider = Bounds { min: min * self.headroom, max: max * self.headroom };
+        let wider = |end: f32| (end * self.headroom).clamp(f32::MIN, f32::MAX);
+        let wider = Bounds { min: wider(min), max: wider(max) };
         TensorFlowInt16x8.activation(wider)
     }
 

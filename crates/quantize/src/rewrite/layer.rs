@@ -79,8 +79,8 @@ impl<'s> Rewriter<'s, '_> {
     ) -> Weights {
         let bias = constants.bias.as_ref().map(|(_, values)| values.as_ref());
         let halves = |channels: &Channels<'_>| match self.quantizer.weight_rounding {
-            WeightRounding::Mse => channels.least_error_halves(),
-            WeightRounding::Nearest | WeightRounding::Gptq => channels.magnitudes(),
+            WeightRounding::Mse | WeightRounding::Gptq => channels.least_error_halves(),
+            WeightRounding::Nearest => channels.magnitudes(),
         };
         if !is_per_tensor {
             return self.source.arithmetic.weights(channels, halves(channels), bias, scales);
@@ -115,11 +115,12 @@ impl<'s> Rewriter<'s, '_> {
         }
         let index = self.source.origins[index];
         let means = self.source.calibration.input_means(index);
-        if means.is_none() && is_demanded && self.source.calibration.samples() == 0 {
-            return Err(Error::NoInputMeans { index, name: operator.op.name().to_string() });
-        }
-        if means.is_none() {
-            self.report.remarks.push(Remark::NoMeans { weights: weights() });
+        match (&means, self.source.calibration.samples()) {
+            (None, 0) if is_demanded => {
+                return Err(Error::NoInputMeans { index, name: operator.op.name().to_string() });
+            }
+            (Some(_), _) | (None, 0) => {}
+            (None, _) => self.report.remarks.push(Remark::NoMeans { weights: weights() }),
         }
         Ok(means)
     }
