@@ -11,7 +11,7 @@ use clap_complete::Shell;
 
 use crate::check::Runtime;
 pub use quantize::{CalibrateArguments, DebugArguments, FloatArguments, QuantizeArguments};
-pub(crate) use values::{IoArgument, Requirement};
+pub(crate) use values::{IoArgument, Requirement, RoundingArgument};
 use values::{KernelsArgument, NumericsArgument, kernels, seconds};
 
 /// What every command's help ends with.

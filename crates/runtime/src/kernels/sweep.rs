@@ -153,11 +153,13 @@ impl Sweep {
         batch: &mut [K::Lanes<V>; BATCH],
         outputs: &mut [T],
     ) {
-        let mut walks = [self.begins.walk(self.windows.1), self.pixels.walk(self.windows.1)];
+        let [mut to_begins, mut to_pixels] = [self.begins, self.pixels].map(|grid| grid.walk(self.windows.1));
+        let (mut begins, mut pixels) = ([0; BATCH], [0; BATCH]);
         let count = self.windows.0 * self.windows.1;
         for first in (0..count).step_by(BATCH) {
             let batch = &mut batch[..(count - first).min(BATCH)];
-            let [begins, pixels] = walks.each_mut().map(Walk::next);
+            to_begins.next(&mut begins[..batch.len()]);
+            to_pixels.next(&mut pixels[..batch.len()]);
             let (tiles, rest) = batch.as_chunks_mut::<ROWS>();
             let begins = begins.as_chunks::<ROWS>().0;
             for (sums, &begins) in tiles.iter_mut().zip(begins) {
@@ -265,17 +267,16 @@ impl Walk {
     ///
     /// Not inlined: beside a tile the compiler would keep the way in registers that sums need.
     #[inline(never)]
-    fn next(&mut self) -> [usize; BATCH] {
-        core::array::from_fn(|_| {
-            let place = self.place;
+    fn next(&mut self, places: &mut [usize]) {
+        for place in places {
+            *place = self.place;
             self.place += self.beside;
             self.left -= 1;
             if self.left == 0 {
                 self.row += self.below;
                 (self.place, self.left) = (self.row, self.columns);
             }
-            place
-        })
+        }
     }
 }
 
