@@ -109,7 +109,7 @@ fn functions() -> Vec<Case> {
 
 fn activations() -> Vec<Case> {
     vec![
-        of_matrix("relu", |x| relu(x)),
+        of_matrix("relu", relu),
         of_matrix("relu6", |x| relu6(x * 10.0)),
         of_matrix("leaky_relu", |x| leaky_relu(x, 0.1)),
         Case::new(
@@ -129,15 +129,15 @@ fn activations() -> Vec<Case> {
         of_matrix("log_softmax", |x| log_softmax(x, 1)),
         of_matrix("quiet_softmax", |x| quiet_softmax(x, 1)),
         of_matrix("softplus", |x| softplus(x * 30.0, 1.0)),
-        of_matrix("silu", |x| silu(x)),
+        of_matrix("silu", silu),
         of_matrix("hard_swish", |x| hard_swish(x * 4.0)),
-        of_matrix("mish", |x| mish(x)),
+        of_matrix("mish", mish),
         of_matrix("elu", |x| elu(x, 0.7)),
         of_matrix("celu", |x| celu(x, 0.7)),
-        of_matrix("selu", |x| selu(x)),
-        of_matrix("softsign", |x| softsign(x)),
+        of_matrix("selu", selu),
+        of_matrix("softsign", softsign),
         of_matrix("hard_tanh", |x| hardtanh(x, -0.5, 0.5)),
-        of_matrix("tanh_shrink", |x| tanhshrink(x)),
+        of_matrix("tanh_shrink", tanhshrink),
         of_matrix("glu", |x| glu(x, 1)),
     ]
 }
