@@ -17,12 +17,17 @@ use crate::shard::Shard;
 pub(crate) fn calibrate(arguments: &CalibrateArguments, output: &mut dyn Write) -> Result<(), Error> {
     let file = ModelFile::open(&arguments.model)?;
     let model = file.model()?;
-    let mut calibration = Calibration::empty(&model).map_err(file.quantizer_fault())?;
+    let mut calibration = blank(&model, arguments.distributions).map_err(file.quantizer_fault())?;
     merge(&mut calibration, &arguments.statistics)?;
     extend(&mut calibration, &file, &model, &arguments.samples, arguments.shard, &arguments.float)?;
     files::write(&arguments.output, calibration.to_json().as_bytes())?;
     let samples = calibration.samples();
     writeln!(output, "{}: {samples} samples", arguments.output.display()).map_err(Error::Output)
+}
+
+/// A calibration of no samples.
+pub(crate) fn blank(model: &Model<'_>, distributions: bool) -> Result<Calibration, QuantizeError> {
+    if distributions { Calibration::with_distributions(model) } else { Calibration::empty(model) }
 }
 
 /// Adds what files of statistics have.

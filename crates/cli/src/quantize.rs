@@ -2,7 +2,9 @@
 
 use std::io::{self, Write};
 
-use burnlite_quantize::{Calibration, Comparison, Error as QuantizeError, IoType, Quantizer, Report, Scheme};
+use burnlite_quantize::{
+    Calibration, CalibrationMethod, Comparison, Error as QuantizeError, IoType, Quantizer, Report, Scheme,
+};
 use burnlite_tflite::Model;
 use serde::Serialize;
 
@@ -82,8 +84,11 @@ fn calibration(
 ) -> Result<Calibration, Error> {
     let is_given = !arguments.calibration.is_empty() || !arguments.statistics.is_empty();
     let needs_none = matches!(scheme, Scheme::DynamicRange | Scheme::Float16);
-    let start =
-        if is_given || needs_none { Calibration::empty(model) } else { Calibration::from_model(model) };
+    let distributions = arguments.ranges != CalibrationMethod::MinMax;
+    let start = match is_given || needs_none {
+        true => calibrate::blank(model, distributions),
+        false => Calibration::from_model(model),
+    };
     let mut calibration = start.map_err(|error| match error {
         QuantizeError::NotCalibrated => Error::NoRanges { path: file.path.clone() },
         error => file.quantizer_fault()(error),
@@ -105,6 +110,7 @@ fn quantizer(
         .compat(arguments.compat.into())
         .input_type(input_type)
         .output_type(output_type)
+        .calibration_method(arguments.ranges)
         .weight_rounding(arguments.weight_rounding.into())
         .per_channel_dense(!arguments.per_tensor_dense)
         .int32_bias(arguments.int32_bias)

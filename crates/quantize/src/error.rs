@@ -132,7 +132,7 @@ pub enum Error {
 
     /// A [method of calibration](crate::CalibrationMethod) needs more than the extremes that were remembered.
     #[error(
-        "tensor '{tensor}': calibration remembered its extremes alone, and the method needs its distribution: start from `Calibration::with_distributions`"
+        "tensor '{tensor}': the calibration has its extremes alone, and ranges of another kind need its distribution: calibrate with distributions"
     )]
     NoDistribution {
         /// The tensor's name.

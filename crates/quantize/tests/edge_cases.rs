@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[expect(dead_code, reason = "the fixtures serve other tests")]
 mod support;
 
 use burnlite_quantize::{Calibration, Quantizer, Scheme, SecondMoments, WeightRounding};

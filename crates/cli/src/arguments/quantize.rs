@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
+use burnlite_quantize::CalibrationMethod;
 use burnlite_runtime::{InterpreterOptions, Kernels};
 use clap::Args;
 
 use super::values::{
     CompatArgument, IoArgument, KernelsArgument, Requirement, RoundingArgument, SchemeArgument, headroom,
-    kernels,
+    kernels, method,
 };
 use super::{EXIT_CODES, ModelArguments};
 use crate::check::Runtime;
@@ -57,6 +58,10 @@ pub struct QuantizeArguments {
     /// Whether biases make up for the rounding of the weights; they do with --compat best, where samples were seen.
     #[arg(long, value_name = "BOOL")]
     pub bias_correction: Option<bool>,
+    /// The ranges of activations: `extremes`, `average`, `mse`, `entropy`, or `percentile=SHARE` without that share of the
+    /// values at each end.
+    #[arg(long, value_name = "METHOD", value_parser = method, default_value = "extremes")]
+    pub(crate) ranges: CalibrationMethod,
     /// How weights become integers.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) weight_rounding: RoundingArgument,
@@ -106,6 +111,9 @@ pub struct CalibrateArguments {
     /// Which part of the samples, from 1/N to N/N.
     #[arg(long, value_name = "I/N", default_value_t)]
     pub(crate) shard: Shard,
+    /// Finds how values are distributed, too: other `--ranges` than extremes need it.
+    #[arg(long)]
+    pub distributions: bool,
     /// What was found before, to go on with.
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub statistics: Vec<PathBuf>,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use burnlite_quantize::{Compat, IoType, Scheme, WeightRounding};
+use burnlite_quantize::{CalibrationMethod, Compat, IoType, Scheme, WeightRounding};
 use burnlite_runtime::{KERNELS, Kernels, Numerics};
 use clap::ValueEnum;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
@@ -182,6 +182,18 @@ pub(super) fn headroom(text: &str) -> Result<f32, String> {
     match text.parse() {
         Ok(factor) if (1.0..=256.0).contains(&factor) => Ok(factor),
         _ => Err("must be a factor from 1 to 256".into()),
+    }
+}
+
+pub(super) fn method(text: &str) -> Result<CalibrationMethod, String> {
+    let share = text.strip_prefix("percentile=").and_then(|share| share.parse().ok());
+    match (text, share) {
+        ("extremes", _) => Ok(CalibrationMethod::MinMax),
+        ("average", _) => Ok(CalibrationMethod::Average),
+        ("mse", _) => Ok(CalibrationMethod::Mse),
+        ("entropy", _) => Ok(CalibrationMethod::Entropy),
+        (_, Some(share)) if (0.0..0.5).contains(&share) => Ok(CalibrationMethod::Percentile(share)),
+        _ => Err("must be extremes, average, mse, entropy or percentile=SHARE, a share from 0 to 0.5".into()),
     }
 }
 

@@ -109,19 +109,17 @@ impl Windows {
         let Self { batch, rows, columns, groups, depth } = self;
         let (channels, taps) = (groups * depth, rows.taps * columns.taps);
         let mut sums = vec![0f64; taps * channels];
-        for tap in 0..taps {
+        for (tap, sums) in sums.chunks_exact_mut(channels).enumerate() {
             let (tap_row, tap_column) = (tap / columns.taps, tap % columns.taps);
             for row in (0..*batch).flat_map(|n| rows.pixels(tap_row).map(move |row| n * rows.extent + row)) {
                 for pixel in columns.pixels(tap_column).map(|column| row * columns.extent + column) {
                     let seen = &image[pixel * channels..][..channels];
-                    for (group, seen) in seen.chunks_exact(*depth).enumerate() {
-                        let sums = &mut sums[(group * taps + tap) * depth..][..*depth];
-                        sums.iter_mut().zip(seen).for_each(|(sum, &value)| *sum += f64::from(value));
-                    }
+                    sums.iter_mut().zip(seen).for_each(|(sum, &value)| *sum += f64::from(value));
                 }
             }
         }
-        sums
+        let of_group = |group: usize| (0..taps).map(move |tap| tap * channels + group * depth);
+        (0..*groups).flat_map(of_group).flat_map(|start| sums[start..][..*depth].to_vec()).collect()
     }
 
     /// What the weights meet in one window: `[groups, taps high, taps wide, depth]`.
