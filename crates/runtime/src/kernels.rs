@@ -119,6 +119,28 @@ impl Engine {
     pub(crate) fn run<T: Task>(self, task: T) -> T::Output {
         with_vectors!(self, vectors => vectors.run(task))
     }
+
+    /// Runs a task that has no use for [`Vectors`](vectors::Vectors), but for the compiler's own: not compiled for AVX-512,
+    /// which would be a copy more of every loop for vectors that are twice as wide at best.
+    pub(crate) fn run_plain<T: Task>(self, task: T) -> T::Output {
+        match self.of_loops() {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(avx2) => avx2.run(task),
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon(neon) => neon.run(task),
+            _ => generic::Generic.run(task),
+        }
+    }
+
+    /// The engine of plain loops.
+    fn of_loops(self) -> Self {
+        match self {
+            // Its proof includes AVX2.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512(_) => x86_64::avx2::Avx2::new().map_or(Self::Generic, Self::Avx2),
+            other => other,
+        }
+    }
 }
 
 /// An expression with the [`Vectors`](vectors::Vectors) of an engine.

@@ -26,7 +26,7 @@ impl Engine {
     /// Runs a loop with the engine's instructions.
     #[inline]
     pub(crate) fn run_loop(self, elements: impl Loop) {
-        self.run(Elements { elements, engine: self });
+        self.run_plain(Elements { elements, engine: self.of_loops() });
     }
 
     /// As [`Vectors::rescale`].

@@ -21,7 +21,7 @@ impl<K> Vectorized<K> {
 
 impl<K: Kernel> Kernel for Vectorized<K> {
     fn run(&self, inputs: &Inputs<'_>, writable: &mut Writable<'_>) -> Result<(), OperatorFault> {
-        self.engine.run(Run { kernel: &self.kernel, inputs, writable })
+        self.engine.run_plain(Run { kernel: &self.kernel, inputs, writable })
     }
 
     fn kernels(&self) -> Kernels {
