@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use crate::kernels::Engine;
 use crate::kernels::pack::PANEL;
-use crate::kernels::sweep::{Cells, PackedPanels, Panels, Tiles};
+use crate::kernels::sweep::{Cells, PackedPanels, Panels};
 use crate::kernels::taps::Taps;
 use crate::kernels::vectors::Vectors;
 use crate::ops::activation::clamp;
@@ -50,7 +50,7 @@ impl<const WIDTH: usize> FloatLayer<WIDTH> {
 
 impl<const WIDTH: usize> Panels for FloatLayer<WIDTH> {
     type Cell = f32;
-    type Lanes<V: Vectors> = V::Floats;
+    type Sum = f32;
     const STEP: usize = if WIDTH == PANEL { PANEL } else { 0 };
 
     fn channels(&self) -> usize {
@@ -76,14 +76,6 @@ impl<const WIDTH: usize> Panels for FloatLayer<WIDTH> {
     fn finish<V: Vectors>(&self, vectors: V, panel: usize, sums: &mut [V::Floats]) {
         vectors.add_and_clamp(sums, &self.bias[panel], self.range);
     }
-    #[inline(always)]
-    fn lowest<V: Vectors>(vectors: V) -> V::Floats {
-        vectors.floats([f32::MIN; PANEL])
-    }
-    #[inline(always)]
-    fn larger<V: Vectors>(vectors: V, a: V::Floats, b: V::Floats) -> V::Floats {
-        vectors.larger_float(a, b)
-    }
 }
 
 impl<const WIDTH: usize> PackedPanels for FloatLayer<WIDTH> {
@@ -106,13 +98,6 @@ impl<const WIDTH: usize> Cells<f32> for FloatLayer<WIDTH> {
     #[inline(always)]
     fn cell(element: f32, _zero_point: i32) -> f32 {
         element
-    }
-}
-
-impl<const WIDTH: usize> Tiles<f32> for FloatLayer<WIDTH> {
-    #[inline(always)]
-    fn array<V: Vectors>(vectors: V, outputs: V::Floats) -> [f32; PANEL] {
-        vectors.float_array(outputs)
     }
 }
 

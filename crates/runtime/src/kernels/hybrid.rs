@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use crate::kernels::integers::IntegerPanels;
 use crate::kernels::pack::PANEL;
-use crate::kernels::sweep::{Panels, Tiles};
+use crate::kernels::sweep::Panels;
 use crate::kernels::vectors::Vectors;
 
 /// What becomes of the sums of a group's channels.
@@ -41,7 +41,7 @@ impl Scales {
 
 impl<K: IntegerPanels> Panels for Scaled<'_, K> {
     type Cell = i16;
-    type Lanes<V: Vectors> = V::Floats;
+    type Sum = f32;
     const STEP: usize = K::STEP;
 
     fn channels(&self) -> usize {
@@ -78,20 +78,5 @@ impl<K: IntegerPanels> Panels for Scaled<'_, K> {
             *sums = vectors.floats(values);
         }
         vectors.add_and_clamp(sums, &bias[panel], range);
-    }
-    #[inline(always)]
-    fn lowest<V: Vectors>(vectors: V) -> V::Floats {
-        vectors.floats([f32::MIN; PANEL])
-    }
-    #[inline(always)]
-    fn larger<V: Vectors>(vectors: V, a: V::Floats, b: V::Floats) -> V::Floats {
-        vectors.larger_float(a, b)
-    }
-}
-
-impl<K: IntegerPanels> Tiles<f32> for Scaled<'_, K> {
-    #[inline(always)]
-    fn array<V: Vectors>(vectors: V, outputs: V::Floats) -> [f32; PANEL] {
-        vectors.float_array(outputs)
     }
 }

@@ -3,7 +3,7 @@
 use crate::kernels::Engine;
 use crate::kernels::matrix::Ending;
 use crate::kernels::pack::{PANEL, PackedWeights};
-use crate::kernels::sweep::{Cells, PackedPanels, Panels, Tiles};
+use crate::kernels::sweep::{Cells, PackedPanels, Panels};
 use crate::kernels::vectors::Vectors;
 use crate::ops::integer::Integer;
 
@@ -36,7 +36,7 @@ pub(crate) trait IntegerPanels: core::fmt::Debug + Send + Sync + 'static {
 
 impl<K: IntegerPanels> Panels for K {
     type Cell = i16;
-    type Lanes<V: Vectors> = V::Ints;
+    type Sum = i32;
     const STEP: usize = K::STEP;
 
     fn channels(&self) -> usize {
@@ -60,14 +60,6 @@ impl<K: IntegerPanels> Panels for K {
     fn finish<V: Vectors>(&self, vectors: V, panel: usize, sums: &mut [V::Ints]) {
         self.packed().ending.finish(vectors, panel, sums);
     }
-    #[inline(always)]
-    fn lowest<V: Vectors>(vectors: V) -> V::Ints {
-        vectors.ints([i32::MIN; PANEL])
-    }
-    #[inline(always)]
-    fn larger<V: Vectors>(vectors: V, a: V::Ints, b: V::Ints) -> V::Ints {
-        vectors.larger(a, b)
-    }
 }
 
 impl<K: IntegerPanels> PackedPanels for K {
@@ -90,12 +82,5 @@ impl<T: Integer, K: IntegerPanels> Cells<T> for K {
     #[inline(always)]
     fn cell(element: T, zero_point: i32) -> i16 {
         (element.into() - zero_point) as i16
-    }
-}
-
-impl<T: Integer, K: IntegerPanels> Tiles<T> for K {
-    #[inline(always)]
-    fn array<V: Vectors>(vectors: V, outputs: V::Ints) -> [T; PANEL] {
-        vectors.int_array(outputs).map(T::truncating_from)
     }
 }

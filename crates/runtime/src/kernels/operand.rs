@@ -4,7 +4,7 @@ use alloc::vec;
 
 use crate::kernels::matrix::{Bias, ChannelFactors, Ending, Matrix};
 use crate::kernels::pack::{PANEL, Pairs};
-use crate::kernels::sweep::{Panels, Tiles};
+use crate::kernels::sweep::Panels;
 use crate::kernels::taps::Taps;
 use crate::kernels::vectors::Vectors;
 use crate::ops::integer::{Integer, OutputRange};
@@ -80,7 +80,7 @@ pub(crate) struct FloatOperand<'s> {
 
 impl Panels for FloatOperand<'_> {
     type Cell = f32;
-    type Lanes<V: Vectors> = V::Floats;
+    type Sum = f32;
     const STEP: usize = 0;
 
     fn channels(&self) -> usize {
@@ -106,21 +106,6 @@ impl Panels for FloatOperand<'_> {
     fn finish<V: Vectors>(&self, vectors: V, _panel: usize, sums: &mut [V::Floats]) {
         // Unlike elsewhere, no activation cuts infinities.
         vectors.add_and_clamp(sums, &[0.0; PANEL], (f32::NEG_INFINITY, f32::INFINITY));
-    }
-    #[inline(always)]
-    fn lowest<V: Vectors>(vectors: V) -> V::Floats {
-        vectors.floats([f32::MIN; PANEL])
-    }
-    #[inline(always)]
-    fn larger<V: Vectors>(vectors: V, a: V::Floats, b: V::Floats) -> V::Floats {
-        vectors.larger_float(a, b)
-    }
-}
-
-impl Tiles<f32> for FloatOperand<'_> {
-    #[inline(always)]
-    fn array<V: Vectors>(vectors: V, outputs: V::Floats) -> [f32; PANEL] {
-        vectors.float_array(outputs)
     }
 }
 
@@ -169,7 +154,7 @@ pub(crate) fn ending(
 
 impl Panels for IntegerOperand<'_> {
     type Cell = i16;
-    type Lanes<V: Vectors> = V::Ints;
+    type Sum = i32;
     const STEP: usize = 0;
 
     fn channels(&self) -> usize {
@@ -205,20 +190,5 @@ impl Panels for IntegerOperand<'_> {
     #[inline(always)]
     fn finish<V: Vectors>(&self, vectors: V, _panel: usize, sums: &mut [V::Ints]) {
         self.ending.finish(vectors, 0, sums);
-    }
-    #[inline(always)]
-    fn lowest<V: Vectors>(vectors: V) -> V::Ints {
-        vectors.ints([i32::MIN; PANEL])
-    }
-    #[inline(always)]
-    fn larger<V: Vectors>(vectors: V, a: V::Ints, b: V::Ints) -> V::Ints {
-        vectors.larger(a, b)
-    }
-}
-
-impl<T: Integer> Tiles<T> for IntegerOperand<'_> {
-    #[inline(always)]
-    fn array<V: Vectors>(vectors: V, outputs: V::Ints) -> [T; PANEL] {
-        vectors.int_array(outputs).map(T::truncating_from)
     }
 }

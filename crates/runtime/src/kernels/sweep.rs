@@ -7,7 +7,7 @@ use burnlite_tflite::Element;
 
 use crate::kernels::Engine;
 use crate::kernels::pack::PANEL;
-use crate::kernels::vectors::Vectors;
+use crate::kernels::vectors::{Sum, Vectors, WrittenAs};
 use crate::ops::window::Windows;
 
 /// Rows that are multiplied together: with two vectors of sums each they leave room for weights in sixteen registers.
@@ -17,8 +17,8 @@ pub(crate) const ROWS: usize = 4;
 pub(crate) trait Panels {
     /// An element of the image.
     type Cell: Element;
-    /// The sums of a panel's channels, and what becomes of them.
-    type Lanes<V: Vectors>: Copy;
+    /// The type of sums, and of what becomes of them.
+    type Sum: Sum;
     /// Elements from what a panel reads to what the next one reads.
     const STEP: usize;
 
@@ -33,19 +33,18 @@ pub(crate) trait Panels {
         panel: usize,
         image: &[Self::Cell],
         begins: [usize; N],
-    ) -> [Self::Lanes<V>; N];
+    ) -> [Lanes<Self, V>; N];
     /// Replaces sums of a panel by its outputs.
-    fn finish<V: Vectors>(&self, vectors: V, panel: usize, sums: &mut [Self::Lanes<V>]);
-    /// What is smaller than all others.
-    fn lowest<V: Vectors>(vectors: V) -> Self::Lanes<V>;
-    fn larger<V: Vectors>(vectors: V, a: Self::Lanes<V>, b: Self::Lanes<V>) -> Self::Lanes<V>;
+    fn finish<V: Vectors>(&self, vectors: V, panel: usize, sums: &mut [Lanes<Self, V>]);
 }
 
+/// The sums of a panel's channels.
+pub(crate) type Lanes<K, V> = <<K as Panels>::Sum as Sum>::Lanes<V>;
+
 /// A layer of outputs of type `T`.
-pub(crate) trait Tiles<T>: Panels {
-    /// The outputs as they are written.
-    fn array<V: Vectors>(vectors: V, outputs: Self::Lanes<V>) -> [T; PANEL];
-}
+pub(crate) trait Tiles<T>: Panels<Sum: WrittenAs<T>> {}
+
+impl<T, K: Panels<Sum: WrittenAs<T>>> Tiles<T> for K {}
 
 /// A layer whose weights were packed when it was planned.
 pub(crate) trait PackedPanels: Panels + Debug + Send + Sync + 'static {
@@ -132,7 +131,7 @@ impl Sweep {
         outputs: &mut [T],
     ) {
         // Once for all panels: of a dense layer's, most have a single pixel.
-        let mut batch = [K::lowest(vectors); BATCH];
+        let mut batch = [K::Sum::lowest(vectors); BATCH];
         for panel in 0..layer.channels().div_ceil(PANEL) {
             let start = group * layer.channels() + panel * PANEL;
             let end = (start + PANEL).min((group + 1) * layer.channels());
@@ -150,7 +149,7 @@ impl Sweep {
     fn each<T: Copy, V: Vectors, K: Tiles<T>>(
         &self,
         tile: &Tile<'_, V, K>,
-        batch: &mut [K::Lanes<V>; BATCH],
+        batch: &mut [Lanes<K, V>; BATCH],
         outputs: &mut [T],
     ) {
         let [mut to_begins, mut to_pixels] = [self.begins, self.pixels].map(|grid| grid.walk(self.windows.1));
@@ -184,7 +183,7 @@ impl Sweep {
         &self,
         tile: &Tile<'_, V, K>,
         (rows, columns): &(Windows, Windows),
-        batch: &mut [K::Lanes<V>; BATCH],
+        batch: &mut [Lanes<K, V>; BATCH],
         outputs: &mut [T],
     ) {
         for (row, outputs) in outputs.chunks_exact_mut(columns.output * self.channels).enumerate() {
@@ -218,8 +217,8 @@ impl Sweep {
         tile: &Tile<'_, V, K>,
         begin: usize,
         (height, width): (usize, usize),
-    ) -> K::Lanes<V> {
-        let lowest = K::lowest(tile.vectors);
+    ) -> Lanes<K, V> {
+        let lowest = K::Sum::lowest(tile.vectors);
         let (below, beside) = self.begins.steps;
         if (height, width) == (2, 2) {
             let next = begin + below;
@@ -283,22 +282,22 @@ impl Walk {
 impl<V: Vectors, K: Panels> Tile<'_, V, K> {
     /// The sums of the windows that begin at the given places.
     #[inline(always)]
-    fn sums<const N: usize>(&self, begins: [usize; N]) -> [K::Lanes<V>; N] {
+    fn sums<const N: usize>(&self, begins: [usize; N]) -> [Lanes<K, V>; N] {
         self.layer.sums(self.vectors, self.panel, self.image, begins)
     }
 
     #[inline(always)]
-    fn finish(&self, sums: &mut [K::Lanes<V>]) {
+    fn finish(&self, sums: &mut [Lanes<K, V>]) {
         self.layer.finish(self.vectors, self.panel, sums);
     }
 
     /// The larger ones of what there is and of the windows that begin at the given places.
     #[inline(always)]
-    fn larger<const N: usize>(&self, mut largest: K::Lanes<V>, begins: [usize; N]) -> K::Lanes<V> {
+    fn larger<const N: usize>(&self, mut largest: Lanes<K, V>, begins: [usize; N]) -> Lanes<K, V> {
         let sums = self.sums(begins);
-        let mut larger = |values: &[K::Lanes<V>; N]| {
+        let mut larger = |values: &[Lanes<K, V>; N]| {
             for &values in values {
-                largest = K::larger(self.vectors, largest, values);
+                largest = K::Sum::larger(self.vectors, largest, values);
             }
         };
         if self.layer.is_monotonic() {
@@ -314,11 +313,11 @@ impl<V: Vectors, K: Panels> Tile<'_, V, K> {
 
     /// Writes the panel's part of a pixel, which begins there.
     #[inline(always)]
-    fn write<T: Copy>(&self, outputs: K::Lanes<V>, pixel: &mut [T])
+    fn write<T: Copy>(&self, outputs: Lanes<K, V>, pixel: &mut [T])
     where
         K: Tiles<T>,
     {
-        copy_first(&K::array(self.vectors, outputs), &mut pixel[..self.channels.len()]);
+        copy_first(&K::Sum::array(self.vectors, outputs), &mut pixel[..self.channels.len()]);
     }
 }
 

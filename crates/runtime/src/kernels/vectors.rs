@@ -8,6 +8,7 @@ use crate::fixed_point::QuantizedMultiplier;
 use crate::kernels::pack::{DOT, DOT_BLOCK, PANEL, Pairs, Quad};
 use crate::kernels::scale::Scaling;
 use crate::kernels::taps::Block;
+use crate::ops::integer::Integer;
 
 /// Sixteen numbers at once. A value proves that the machine has the instructions.
 pub(crate) trait Vectors: Copy {
@@ -101,6 +102,64 @@ pub(crate) trait Vectors: Copy {
     #[inline(always)]
     fn float_array(self, values: Self::Floats) -> [f32; PANEL] {
         must_cast(values)
+    }
+}
+
+/// A type of sums, of which a panel has sixteen.
+pub(crate) trait Sum {
+    /// Sixteen of them.
+    type Lanes<V: Vectors>: Copy;
+
+    /// What is smaller than all others.
+    fn lowest<V: Vectors>(vectors: V) -> Self::Lanes<V>;
+
+    /// The larger one of each two.
+    fn larger<V: Vectors>(vectors: V, a: Self::Lanes<V>, b: Self::Lanes<V>) -> Self::Lanes<V>;
+}
+
+/// A type of sums whose outputs are elements of type `T`.
+pub(crate) trait WrittenAs<T>: Sum {
+    /// The outputs, which fit the type.
+    fn array<V: Vectors>(vectors: V, outputs: Self::Lanes<V>) -> [T; PANEL];
+}
+
+impl Sum for i32 {
+    type Lanes<V: Vectors> = V::Ints;
+
+    #[inline(always)]
+    fn lowest<V: Vectors>(vectors: V) -> V::Ints {
+        vectors.ints([Self::MIN; PANEL])
+    }
+    #[inline(always)]
+    fn larger<V: Vectors>(vectors: V, a: V::Ints, b: V::Ints) -> V::Ints {
+        vectors.larger(a, b)
+    }
+}
+
+impl<T: Integer> WrittenAs<T> for i32 {
+    #[inline(always)]
+    fn array<V: Vectors>(vectors: V, outputs: V::Ints) -> [T; PANEL] {
+        vectors.int_array(outputs).map(T::truncating_from)
+    }
+}
+
+impl Sum for f32 {
+    type Lanes<V: Vectors> = V::Floats;
+
+    #[inline(always)]
+    fn lowest<V: Vectors>(vectors: V) -> V::Floats {
+        vectors.floats([Self::MIN; PANEL])
+    }
+    #[inline(always)]
+    fn larger<V: Vectors>(vectors: V, a: V::Floats, b: V::Floats) -> V::Floats {
+        vectors.larger_float(a, b)
+    }
+}
+
+impl WrittenAs<Self> for f32 {
+    #[inline(always)]
+    fn array<V: Vectors>(vectors: V, outputs: V::Floats) -> [Self; PANEL] {
+        vectors.float_array(outputs)
     }
 }
 
