@@ -130,25 +130,25 @@ impl Sweep {
         image: &[K::Cell],
         outputs: &mut [T],
     ) {
-        // Once for all panels: of a dense layer's, most have a single pixel.
-        let mut batch = [K::Sum::lowest(vectors); BATCH];
-        for panel in 0..layer.channels().div_ceil(PANEL) {
+        let tiles = (0..layer.channels().div_ceil(PANEL)).map(|panel| {
             let start = group * layer.channels() + panel * PANEL;
             let end = (start + PANEL).min((group + 1) * layer.channels());
             let image = &image[group * self.group + panel * K::STEP..];
-            let tile = Tile { vectors, layer, panel, image, channels: start..end };
-            match &self.pooling {
-                None => self.each(&tile, &mut batch, outputs),
-                Some(pooling) => self.largest(&tile, pooling, &mut batch, outputs),
-            }
+            Tile { vectors, layer, panel, image, channels: start..end }
+        });
+        // Once for all panels: of a dense layer's, most have a single pixel.
+        let mut batch = [K::Sum::lowest(vectors); BATCH];
+        match &self.pooling {
+            None => self.each(tiles, &mut batch, outputs),
+            Some(pooling) => tiles.for_each(|tile| self.largest(&tile, pooling, &mut batch, outputs)),
         }
     }
 
     /// Every window gives a pixel.
     #[inline(always)]
-    fn each<T: Copy, V: Vectors, K: Tiles<T>>(
+    fn each<'s, T: Copy, V: Vectors, K: Tiles<T> + 's>(
         &self,
-        tile: &Tile<'_, V, K>,
+        tiles: impl Iterator<Item = Tile<'s, V, K>> + Clone,
         batch: &mut [Lanes<K, V>; BATCH],
         outputs: &mut [T],
     ) {
@@ -159,20 +159,12 @@ impl Sweep {
             let batch = &mut batch[..(count - first).min(BATCH)];
             to_begins.next(&mut begins[..batch.len()]);
             to_pixels.next(&mut pixels[..batch.len()]);
-            let (tiles, rest) = batch.as_chunks_mut::<ROWS>();
-            let begins = begins.as_chunks::<ROWS>().0;
-            for (sums, &begins) in tiles.iter_mut().zip(begins) {
-                *sums = tile.sums(begins);
-            }
-            match (rest, begins.get(tiles.len())) {
-                (rest @ [_, _, _], Some(&[a, b, c, _])) => rest.copy_from_slice(&tile.sums([a, b, c])),
-                (rest @ [_, _], Some(&[a, b, ..])) => rest.copy_from_slice(&tile.sums([a, b])),
-                ([last], Some(&[begin, ..])) => [*last] = tile.sums([begin]),
-                _ => {}
-            }
-            tile.finish(batch);
-            for (&lanes, &pixel) in batch.iter().zip(&pixels) {
-                tile.write(lanes, &mut outputs[pixel + tile.channels.start..]);
+            for tile in tiles.clone() {
+                tile.fill(batch, &begins);
+                tile.finish(batch);
+                for (&lanes, &pixel) in batch.iter().zip(&pixels) {
+                    tile.write(lanes, &mut outputs[pixel + tile.channels.start..]);
+                }
             }
         }
     }
@@ -267,14 +259,19 @@ impl Walk {
     /// Not inlined: beside a tile the compiler would keep the way in registers that sums need.
     #[inline(never)]
     fn next(&mut self, places: &mut [usize]) {
-        for place in places {
-            *place = self.place;
-            self.place += self.beside;
-            self.left -= 1;
+        let mut places = places;
+        while !places.is_empty() {
+            let (row, rest) = places.split_at_mut(self.left.min(places.len()));
+            for place in &mut *row {
+                *place = self.place;
+                self.place += self.beside;
+            }
+            self.left -= row.len();
             if self.left == 0 {
                 self.row += self.below;
                 (self.place, self.left) = (self.row, self.columns);
             }
+            places = rest;
         }
     }
 }
@@ -284,6 +281,22 @@ impl<V: Vectors, K: Panels> Tile<'_, V, K> {
     #[inline(always)]
     fn sums<const N: usize>(&self, begins: [usize; N]) -> [Lanes<K, V>; N] {
         self.layer.sums(self.vectors, self.panel, self.image, begins)
+    }
+
+    /// Sets sums to those of the windows that begin at the given places.
+    #[inline(always)]
+    fn fill(&self, sums: &mut [Lanes<K, V>], begins: &[usize; BATCH]) {
+        let begins = begins.as_chunks::<ROWS>().0;
+        let (tiles, rest) = sums.as_chunks_mut::<ROWS>();
+        for (sums, &begins) in tiles.iter_mut().zip(begins) {
+            *sums = self.sums(begins);
+        }
+        match (rest, begins.get(tiles.len())) {
+            (rest @ [_, _, _], Some(&[a, b, c, _])) => rest.copy_from_slice(&self.sums([a, b, c])),
+            (rest @ [_, _], Some(&[a, b, ..])) => rest.copy_from_slice(&self.sums([a, b])),
+            ([last], Some(&[begin, ..])) => [*last] = self.sums([begin]),
+            _ => {}
+        }
     }
 
     #[inline(always)]
