@@ -6,6 +6,7 @@ use crate::error::OperatorFault;
 use crate::fixed_point::QuantizedMultiplier;
 use crate::kernels::Engine;
 use crate::kernels::elementwise::{Steps, center, finish};
+use crate::ops::exponential::exp_minus_1;
 use crate::ops::integer::{Integer, OutputRange, multiplier, uniform};
 use crate::ops::map::{element_type, map, map_steps};
 use crate::ops::table::{Precision, Table8, Table16, Table16Parameters};
@@ -109,18 +110,14 @@ fn log(x: f32) -> f32 {
     libm::log(x.into()) as f32
 }
 
-/// The hyperbolic tangent.
+/// The hyperbolic tangent (FreeBSD's `s_tanhf.c`), without branches.
+#[inline]
 pub(crate) fn tanh(x: f32) -> f32 {
     let magnitude = x.abs();
-    let tangent = if magnitude >= 22.0 {
-        1.0
-    } else if magnitude >= 1.0 {
-        1.0 - 2.0 / (libm::expm1f(2.0 * magnitude) + 2.0)
-    } else {
-        let difference = libm::expm1f(-2.0 * magnitude);
-        -difference / (difference + 2.0)
-    };
-    libm::copysignf(tangent, x)
+    let is_large = magnitude >= 1.0;
+    let difference = exp_minus_1(if is_large { 2.0 * magnitude } else { -2.0 * magnitude });
+    let quotient = if is_large { 2.0 } else { -difference } / (difference + 2.0);
+    f32::copysign(if is_large { 1.0 - quotient } else { quotient }, x)
 }
 
 /// From an operand's integers to a result's of the same type.

@@ -6,6 +6,8 @@ use super::{Cell, Gate, Layer, PROJECTION, PROJECTION_BIAS, Step};
 use crate::error::OperatorFault;
 use crate::frame::Inputs;
 use crate::ops::activation::{clamp, float_range};
+use crate::ops::elementwise::tanh;
+use crate::ops::exponential::exp_single;
 use crate::plan::{Node, Planned};
 
 pub(super) fn plan(
@@ -89,15 +91,19 @@ impl FloatCell {
         if self.layer.is_normalized {
             normalize(values, norm, bias);
         }
-        for value in values {
-            *value =
-                if gate == Gate::Cell { self.activate(*value) } else { 1.0 / (1.0 + libm::expf(-*value)) };
+        match gate {
+            Gate::Cell => values.iter_mut().for_each(|value| *value = self.activate(*value)),
+            _ => values.iter_mut().for_each(|value| *value = logistic(*value)),
         }
     }
 
     fn activate(&self, value: f32) -> f32 {
-        self.activation.map_or_else(|| libm::tanhf(value), |range| clamp(value, range))
+        self.activation.map_or_else(|| tanh(value), |range| clamp(value, range))
     }
+}
+
+fn logistic(value: f32) -> f32 {
+    1.0 / (1.0 + exp_single(-value))
 }
 
 /// The row of a matrix that is to be multiplied with the given values.
