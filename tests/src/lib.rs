@@ -4,6 +4,7 @@
 
 mod array;
 mod fixture;
+pub mod hostile;
 mod oracle;
 
 pub use array::{Array, read_npz, write_npz};

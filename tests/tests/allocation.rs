@@ -1,8 +1,12 @@
-//! Running a model allocates nothing.
+//! Running a model allocates nothing, and planning it no more than is stated.
+
+use std::hint::black_box;
 
 use burnlite_runtime::Interpreter;
-use burnlite_tests::{Array, Fixture, for_each_type};
+use burnlite_tests::{Array, Fixture, for_each_type, hostile};
 use burnlite_tflite::Model;
+use rand_pcg::Pcg32;
+use rand_pcg::rand_core::Rng;
 
 #[test]
 fn invoke_allocates_nothing() {
@@ -22,9 +26,27 @@ fn invoke_allocates_nothing() {
     }
 }
 
+/// What `docs/security.md` states: the limit for tensors, and so many bytes for each of the file.
+#[test]
+fn a_strangers_file_takes_no_more_memory_than_is_stated() {
+    let mut random = Pcg32::new(13, 1);
+    for fixture in Fixture::folder("operators") {
+        for changes in 0..8 {
+            let mut bytes = fixture.bytes.clone();
+            for _ in 0..changes {
+                let bit = random.next_u32() as usize % (bytes.len() * 8);
+                bytes[bit / 8] ^= 1 << (bit % 8);
+            }
+            let peak = allocation_counter::measure(|| _ = black_box(hostile::run(&bytes))).bytes_max;
+            let allowed = 64 * bytes.len() + 2 * hostile::MEMORY;
+            assert!(peak <= allowed as u64, "{}: {peak} of {allowed} bytes", fixture.name);
+        }
+    }
+}
+
 #[test]
 fn the_counter_counts() {
-    assert_eq!(allocation_counter::measure(|| drop(std::hint::black_box(vec![0u8; 100]))).bytes_total, 100);
+    assert_eq!(allocation_counter::measure(|| drop(black_box(vec![0u8; 100]))).bytes_total, 100);
 }
 
 #[test]

@@ -1,29 +1,15 @@
 //! Files from strangers: whatever the bytes, an error or a valid result, never a panic.
 
-use burnlite_runtime::{Error, Interpreter, InterpreterOptions};
-use burnlite_tests::Fixture;
+use std::path::Path;
+
+use burnlite_runtime::{Error, Interpreter};
+use burnlite_tests::{Fixture, hostile};
 use burnlite_tflite::{
     Conv2dOptions, ElementType, Graph, Model, Op, Operator, Quantization, ReducerOptions, ReshapeOptions,
     Tensor, TensorId,
 };
 use rand_pcg::Pcg32;
 use rand_pcg::rand_core::Rng;
-
-/// Reads, plans and runs, with a limit on memory; says whether all of it worked.
-fn survives(bytes: &[u8]) -> bool {
-    let options = InterpreterOptions { max_arena_bytes: 1 << 24, ..InterpreterOptions::default() };
-    let Ok(model) = Model::from_bytes(bytes) else { return false };
-    let Ok(mut interpreter) = Interpreter::with_options(&model, &options) else { return false };
-    // A changed shape may make the work too long for a test.
-    if interpreter
-        .outputs()
-        .chain(interpreter.inputs())
-        .any(|tensor| tensor.shape.iter().product::<usize>() > 1 << 16)
-    {
-        return true;
-    }
-    interpreter.invoke().is_ok()
-}
 
 #[test]
 fn a_thousand_flipped_bits_give_an_error_or_a_result() {
@@ -37,7 +23,7 @@ fn a_thousand_flipped_bits_give_an_error_or_a_result() {
             let mut bytes = fixture.bytes.clone();
             let bit = random.next_u32() as usize % (bytes.len() * 8);
             bytes[bit / 8] ^= 1 << (bit % 8);
-            if survives(&bytes) { survived += 1 } else { refused += 1 }
+            if hostile::run(&bytes) { survived += 1 } else { refused += 1 }
         }
         // Most bits are weights; the others must have been met too.
         assert!(refused > 0 && survived > 0, "{name}: {refused} refused, {survived} survived");
@@ -54,8 +40,24 @@ fn flipped_bits_outside_the_weights_give_an_error_or_a_result() {
                 let bit = random.next_u32() as usize % (bytes.len() * 8);
                 bytes[bit / 8] ^= 1 << (bit % 8);
             }
-            survives(&bytes);
+            hostile::run(&bytes);
         }
+    }
+}
+
+/// What fuzzers have found, and seeds of which each keeps its promise.
+#[test]
+fn what_fuzzers_found_stays_mended() {
+    let findings = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/findings");
+    for (name, promise) in hostile::PROMISES {
+        for file in std::fs::read_dir(findings.join(name)).unwrap() {
+            promise(&std::fs::read(file.unwrap().path()).unwrap());
+        }
+    }
+    for fixture in Fixture::folder("operators") {
+        hostile::read(&fixture.bytes);
+        hostile::round_trip(&fixture.bytes);
+        hostile::quantize(&fixture.bytes);
     }
 }
 

@@ -19,6 +19,7 @@ mod inspect;
 mod kernels;
 mod model_file;
 mod npy;
+mod plain;
 mod progress;
 mod quantize;
 mod run;
@@ -34,6 +35,7 @@ pub use arguments::{
     FloatArguments, InspectArguments, ModelArguments, PlanArguments, QuantizeArguments, RunArguments,
 };
 pub use error::{ArrayFault, Error};
+pub use plain::Plain;
 
 /// How a command ended that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,15 +2,18 @@
 
 #![forbid(unsafe_code)]
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::process::ExitCode;
 
-use burnlite::{Arguments, Error, Outcome};
+use burnlite::{Arguments, Error, Outcome, Plain};
 use clap::Parser;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let mut output = BufWriter::new(io::stdout().lock());
+    let stdout = BufWriter::new(io::stdout().lock());
+    // Other programs get names as they are.
+    let mut output: Box<dyn Write> =
+        if io::stdout().is_terminal() { Box::new(Plain(stdout)) } else { Box::new(stdout) };
     let outcome = burnlite::run(&arguments, &mut output);
     let outcome = outcome.and_then(|outcome| output.flush().map(|()| outcome).map_err(Error::Output));
     match outcome {
@@ -20,7 +23,7 @@ fn main() -> ExitCode {
         Err(Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             // Where even this cannot be written, the exit code must do.
-            writeln!(io::stderr(), "error: {error}").unwrap_or_default();
+            writeln!(Plain(io::stderr()), "error: {error}").unwrap_or_default();
             ExitCode::FAILURE
         }
     }

@@ -110,6 +110,15 @@ pub enum Error {
         obstacles: Vec<Obstacle>,
     },
 
+    /// No kernel can compute what the integer model's scales ask for.
+    #[error(
+        "the quantized model could not run: {fault}; calibrate with other samples, or with another scheme"
+    )]
+    CannotRun {
+        /// The operator and the tensor, and what is wrong.
+        fault: burnlite_runtime::Error,
+    },
+
     /// Inputs or outputs were to have a type that no kernel converts to the scheme's activations.
     #[error("inputs and outputs of {scheme} cannot be {io_type:?}")]
     IoType {

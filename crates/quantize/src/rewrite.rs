@@ -8,8 +8,9 @@ mod weights_only;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use burnlite_runtime::{Error as RuntimeError, Interpreter, InterpreterOptions, Kernels, Numerics};
 use burnlite_tflite::{
-    ElementType, Graph, Metadata, Model, Op, Operator, Quantization, Signature, Tensor, TensorId,
+    ElementType, Graph, Metadata, Model, Op, Operator, Quantization, Signature, Target, Tensor, TensorId,
 };
 
 use crate::calibrate::{first_not_finite, float_graph};
@@ -45,11 +46,14 @@ pub(crate) fn quantize<'a>(
     };
     let graph = without_ranges(graph)?;
     let (description, metadata) = (model.description.clone(), model.metadata.clone());
-    let mut model = Model { description, graphs: vec![graph], signatures, metadata };
-    set_min_runtime_version(&mut model);
-    model.check()?;
-    check_target(quantizer, &model)?;
-    Ok((model, report))
+    let mut quantized = Model { description, graphs: vec![graph], signatures, metadata };
+    set_min_runtime_version(&mut quantized);
+    quantized.check()?;
+    check_target(quantizer, &quantized)?;
+    if quantizer.scheme.activation_type() != ElementType::Float32 {
+        check_runs(quantizer.target, model, &quantized)?;
+    }
+    Ok((quantized, report))
 }
 
 fn set_min_runtime_version(model: &mut Model<'_>) {
@@ -69,6 +73,22 @@ fn check_target(quantizer: &Quantizer, model: &Model<'_>) -> Result<(), Error> {
     match obstacles.is_empty() {
         true => Ok(()),
         false => Err(Error::Target { target: quantizer.target, obstacles }),
+    }
+}
+
+/// Scales of samples that are out of the ordinary may ask for factors that no kernel has: what ran as floats must run as
+/// integers. Too much memory is no fault of theirs.
+fn check_runs(target: Target, float: &Model<'_>, quantized: &Model<'_>) -> Result<(), Error> {
+    let numerics = if target == Target::TfLite { Numerics::LiteRt } else { Numerics::TfLiteMicro };
+    let options =
+        InterpreterOptions { numerics, kernels: Kernels::Reference, ..InterpreterOptions::default() };
+    match Interpreter::with_options(quantized, &options) {
+        Err(fault) if !matches!(fault, RuntimeError::TooLarge { .. }) => match Interpreter::new(float) {
+            Ok(_) => Err(Error::CannotRun { fault }),
+            // It is of another runtime's, which may know more.
+            Err(_) => Ok(()),
+        },
+        _ => Ok(()),
     }
 }
 

@@ -4,8 +4,8 @@
 
 use burnlite_quantize::{Calibration, Error, Quantizer, Scheme, Target};
 use burnlite_tflite::{
-    Activation, ElementType, FullyConnectedOptions, Graph, Model, Op, Operator, Quantization, Range, Tensor,
-    WeightsFormat,
+    Activation, ElementType, FullyConnectedOptions, Graph, Model, Op, Operator, Quantization, Range,
+    ReducerOptions, Tensor, WeightsFormat,
 };
 
 const X: usize = 0;
@@ -349,4 +349,23 @@ fn statistics_that_nobody_wrote_are_refused() {
     assert_eq!(own.merge(&calibration).unwrap_err(), Error::OtherLayer { operator: 0 });
     let endless = with("\"samples\":1,\"tensors\"", "\"samples\":274877906944,\"tensors\"").unwrap();
     assert_eq!(own.merge(&endless).unwrap_err(), Error::TooManySamples);
+}
+
+#[test]
+fn scales_that_no_kernel_takes_are_named_before_a_file_is_made() {
+    let mut graph = Graph::default();
+    let x = graph.add_tensor(Tensor::new("x", ElementType::Float32, [1, 2]));
+    let axes = graph.add_tensor(Tensor::constant("axes", [1], &[1i32]));
+    let y = graph.add_tensor(Tensor::new("mean", ElementType::Float32, [1]));
+    graph.operators.push(Operator::new(Op::Mean(ReducerOptions::default()), [x, axes], [y]));
+    (graph.inputs, graph.outputs) = (vec![x], vec![y]);
+    let model = Model::new(graph);
+    // Of opposite sign, they leave a mean of nearly nothing.
+    let calibration = Calibration::run(&model, [[[1e30f32, -1e30]]], |_| ()).unwrap();
+    for scheme in [Scheme::Int16x8, Scheme::Int8] {
+        let error = Quantizer::new(scheme).quantize(&model, &calibration).unwrap_err();
+        assert!(matches!(error, Error::CannotRun { .. }), "{error:?}");
+        let error = error.to_string();
+        assert!(error.contains("operator 1 (MEAN)") && error.contains("'mean_int"), "{error}");
+    }
 }

@@ -1,7 +1,7 @@
 //! Schemes whose activations stay float: only constants become smaller.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use burnlite_tflite::{ElementType, Graph, Op, Operator, Quantization, Tensor, TensorId};
 
@@ -47,8 +47,13 @@ pub(super) fn dynamic_range<'a>(source: &Graph<'a>) -> Result<(Graph<'a>, Report
 pub(super) fn float16<'a>(source: &Graph<'a>) -> Result<(Graph<'a>, Report), Error> {
     let mut graph = source.clone();
     let mut report = Report::new(Scheme::Float16, &source.tensors);
-    let used = source.operators.iter().flat_map(|operator| reals(source, operator)).map(|(_, id)| id);
-    let mut constants: Vec<TensorId> = used.filter(|id| source.tensors[id.index()].data.is_some()).collect();
+    // Of RANGE's operands follows how many elements it gives: rounded, they may give another number.
+    let (fixed, others): (Vec<_>, Vec<_>) =
+        source.operators.iter().partition(|operator| matches!(operator.op, Op::Range));
+    let fixed: BTreeSet<_> = fixed.iter().flat_map(|operator| operator.inputs.iter().flatten()).collect();
+    let used = others.iter().flat_map(|operator| reals(source, operator)).map(|(_, id)| id);
+    let is_weight = |id: &TensorId| source.tensors[id.index()].data.is_some() && !fixed.contains(id);
+    let mut constants: Vec<TensorId> = used.filter(is_weight).collect();
     constants.sort_unstable();
     constants.dedup();
     let mut dequantize = Vec::new();

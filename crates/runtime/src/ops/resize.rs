@@ -77,8 +77,7 @@ impl Images {
             Ok(Axis { input, output: usize::try_from(output).map_err(|_| fault)?, alignment })
         };
         let (rows, columns) = (axis(height, "the new height", rows)?, axis(width, "the new width", columns)?);
-        let has_pixels = |height, width| height > 0 && width > 0;
-        if has_pixels(rows.output, columns.output) && !has_pixels(height, width) {
+        if [rows, columns].iter().any(|axis| axis.output > 0 && axis.input == 0) {
             let what = "an image without pixels cannot be resized".into();
             return Err(OperatorFault::Shape { what, found: input.shape.into() });
         }
