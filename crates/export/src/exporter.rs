@@ -14,7 +14,7 @@ use crate::layout::ImageLayout;
 use crate::lower::{Lowering, lower};
 use crate::program::Program;
 use crate::tensors::{Tensors, batched};
-use crate::{Error, layout};
+use crate::{Error, layout, lstm};
 
 /// The batches with which a module is captured to see what depends on them; the next two where the forward pass is another
 /// for each, for Burn multiplies matrices one way or the other depending on how many there are. Not 1: Burn may leave out
@@ -48,6 +48,7 @@ pub struct Exporter {
     layout: ImageLayout,
     layouts: HashMap<String, ImageLayout>,
     check: bool,
+    fuse_lstm: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +73,7 @@ impl Exporter {
             layout: ImageLayout::Nchw,
             layouts: HashMap::new(),
             check: true,
+            fuse_lstm: false,
         }
     }
 
@@ -130,6 +132,40 @@ impl Exporter {
     /// `[N, L, C]`.
     pub fn layout_of(mut self, name: impl Into<String>, layout: ImageLayout) -> Self {
         self.layouts.insert(name.into(), layout);
+        self
+    }
+
+    /// Whether an LSTM becomes one operator, UNIDIRECTIONAL_SEQUENCE_LSTM, where it fits; by default it is written as its
+    /// steps.
+    ///
+    /// The operator makes a smaller file and runs faster, and it is another model: it keeps the state of the layer from run to
+    /// run, as LiteRT does for every model with variables. So each run goes on where the last one ended, which suits a
+    /// stream, and every sequence of its own wants `Interpreter::reset_variables` before it
+    /// (`reset_all_variables` in LiteRT). The state is of one batch, so the model takes that of the sample alone, as with
+    /// [`dynamic_batch(false)`](Self::dynamic_batch). The quantizer leaves the operator float, while the steps become
+    /// integers of 8 and of 16 bits.
+    ///
+    /// A layer fits if it is Burn's [`Lstm`](burn::nn::Lstm) or [`BiLstm`](burn::nn::BiLstm) with its default activations,
+    /// without coupled gates, on sequences of two steps at least, from no given state; and if the cells that it returns are
+    /// not used. Others are written as their steps, and start with zeros in every run. Clipped and reversed layers fit.
+    ///
+    /// ```
+    /// use burn::nn::{Lstm, LstmConfig};
+    /// use burn::tensor::{Device, Tensor};
+    /// use burnlite_export::Exporter;
+    ///
+    /// let device = Device::flex();
+    /// let layer = LstmConfig::new(4, 8, true).init(&device);
+    /// let sample = Tensor::<3>::zeros([1, 10, 4], &device);
+    /// let forward = |layer: &Lstm, x| layer.forward(x, None).0;
+    /// let model = Exporter::new().fuse_lstm(true).export(&layer, sample, forward)?;
+    /// let operators = &model.main()?.operators;
+    /// assert_eq!(operators.len(), 1);
+    /// assert_eq!(operators[0].op.name(), "UNIDIRECTIONAL_SEQUENCE_LSTM");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub const fn fuse_lstm(mut self, fuse_lstm: bool) -> Self {
+        self.fuse_lstm = fuse_lstm;
         self
     }
 
@@ -199,7 +235,7 @@ impl Exporter {
         O: Tensors,
         F: Fn(&M, I) -> O,
     {
-        let program = if self.dynamic_batch {
+        let program = if self.dynamic_batch && !self.fuse_lstm {
             let marks: Vec<bool> = self.inputs.iter().map(|input| input.is_batched).collect();
             let capture = |size| capture(module, batched(sample.clone(), size, &marks)?, &forward);
             let program = |batches: (usize, usize)| {
@@ -308,7 +344,8 @@ impl Exporter {
             let order = self.order(name, program.shape(id).0.len());
             builder.input(id, dtype, name, &order).map_err(|refusal| refusal.of_boundary("input", name))?;
         }
-        let lowerings = lower(&mut builder)?;
+        let fused = if self.fuse_lstm { lstm::layers(program) } else { Vec::new() };
+        let lowerings = lower(&mut builder, &fused)?;
         for (&id, name) in program.outputs.iter().zip(&outputs) {
             let order = self.order(name, program.shape(id).0.len());
             builder.output(id, name, &order).map_err(|refusal| refusal.of_boundary("output", name))?;

@@ -75,6 +75,7 @@ mod file;
 mod fold;
 mod layout;
 mod lower;
+mod lstm;
 mod program;
 mod shape;
 mod tensors;

@@ -9,6 +9,8 @@ pub struct WindowLayout {
     pub count: usize,
     /// Pixels of padding before the image.
     pub before: usize,
+    /// Pixels of padding behind the image.
+    pub after: usize,
 }
 
 impl Padding {
@@ -21,8 +23,8 @@ impl Padding {
     /// use burnlite_tflite::{Padding, WindowLayout};
     ///
     /// // Three taps, every second pixel: over 5 pixels two windows lie within the image, and three touch it.
-    /// assert_eq!(Padding::Valid.windows(5, 3, 2, 1), Some(WindowLayout { count: 2, before: 0 }));
-    /// assert_eq!(Padding::Same.windows(5, 3, 2, 1), Some(WindowLayout { count: 3, before: 1 }));
+    /// assert_eq!(Padding::Valid.windows(5, 3, 2, 1), Some(WindowLayout { count: 2, before: 0, after: 0 }));
+    /// assert_eq!(Padding::Same.windows(5, 3, 2, 1), Some(WindowLayout { count: 3, before: 1, after: 1 }));
     /// assert_eq!(Padding::Valid.windows(1, 3, 1, 1), None);
     /// ```
     pub fn windows(self, extent: usize, taps: usize, stride: usize, dilation: usize) -> Option<WindowLayout> {
@@ -35,7 +37,9 @@ impl Padding {
             Self::Valid => extent.checked_add(stride)?.checked_sub(span)? / stride,
         };
         let needed = count.saturating_sub(1).checked_mul(stride)?.checked_add(span)?;
-        Some(WindowLayout { count, before: needed.saturating_sub(extent) / 2 })
+        let padding = needed.saturating_sub(extent);
+        let before = padding / 2;
+        Some(WindowLayout { count, before, after: padding - before })
     }
 }
 
@@ -45,14 +49,14 @@ mod tests {
 
     #[test]
     fn an_odd_pixel_of_padding_goes_behind_the_image() {
-        assert_eq!(Padding::Same.windows(6, 3, 2, 1), Some(WindowLayout { count: 3, before: 0 }));
-        assert_eq!(Padding::Same.windows(6, 4, 1, 1), Some(WindowLayout { count: 6, before: 1 }));
-        assert_eq!(Padding::Same.windows(6, 3, 1, 2), Some(WindowLayout { count: 6, before: 2 }));
+        assert_eq!(Padding::Same.windows(6, 3, 2, 1), Some(WindowLayout { count: 3, before: 0, after: 1 }));
+        assert_eq!(Padding::Same.windows(6, 4, 1, 1), Some(WindowLayout { count: 6, before: 1, after: 2 }));
+        assert_eq!(Padding::Same.windows(6, 3, 1, 2), Some(WindowLayout { count: 6, before: 2, after: 2 }));
     }
 
     #[test]
     fn an_empty_image_has_no_windows() {
-        assert_eq!(Padding::Same.windows(0, 3, 1, 1), Some(WindowLayout { count: 0, before: 1 }));
+        assert_eq!(Padding::Same.windows(0, 3, 1, 1), Some(WindowLayout { count: 0, before: 1, after: 2 }));
     }
 
     #[test]

@@ -66,18 +66,47 @@ impl Case {
         I: Arrays + 'static,
         O: Arrays,
     {
-        let module = module.map(&mut Numbered::default());
+        let samples = BATCHES.map(|batch| sample.clone().rows(batch));
+        Self::exported(name, Exporter::new().layout(layout), layout, module, samples.into(), forward)
+    }
+
+    /// A module with LSTMs as one operator, for the batch of the sample alone.
+    pub(crate) fn fused<M, I, O>(
+        name: &'static str,
+        module: M,
+        sample: I,
+        forward: impl Fn(&M, I) -> O + 'static,
+    ) -> Self
+    where
+        M: Module + 'static,
+        I: Arrays + 'static,
+        O: Arrays,
+    {
+        let exporter = Exporter::new().fuse_lstm(true);
+        Self::exported(name, exporter, ImageLayout::Nchw, module, vec![sample], forward)
+    }
+
+    fn exported<M, I, O>(
+        name: &'static str,
+        exporter: Exporter,
+        layout: ImageLayout,
+        module: M,
+        samples: Vec<I>,
+        forward: impl Fn(&M, I) -> O + 'static,
+    ) -> Self
+    where
+        M: Module + 'static,
+        I: Arrays + 'static,
+        O: Arrays,
+    {
+        let module = numbered(module);
         let export = move || {
-            let exporter = Exporter::new().layout(layout);
-            let (model, lowerings) = exporter.export_explained(&module, sample.clone(), &forward)?;
-            let sample = |batch: usize| {
-                let inputs = sample.clone().rows(batch);
-                Sample {
-                    outputs: forward(&module, inputs.clone()).arrays(layout),
-                    inputs: inputs.arrays(layout),
-                }
+            let (model, lowerings) = exporter.export_explained(&module, samples[0].clone(), &forward)?;
+            let sample = |inputs: &I| Sample {
+                outputs: forward(&module, inputs.clone()).arrays(layout),
+                inputs: inputs.clone().arrays(layout),
             };
-            Ok(Exported { bytes: model.to_bytes()?, lowerings, samples: BATCHES.map(sample).into() })
+            Ok(Exported { bytes: model.to_bytes()?, lowerings, samples: samples.iter().map(sample).collect() })
         };
         Self { name, export: Box::new(export) }
     }
@@ -98,6 +127,11 @@ pub(crate) fn numbers<const D: usize>(shape: [usize; D]) -> Tensor<D> {
 /// A parameter of such numbers.
 pub(crate) fn parameter<const D: usize>(shape: [usize; D]) -> Param<Tensor<D>> {
     Param::from_tensor(numbers(shape))
+}
+
+/// `module` with parameters that are numbered.
+pub(crate) fn numbered<M: Module>(module: M) -> M {
+    module.map(&mut Numbered::default())
 }
 
 /// Gives every parameter numbers that are the same on every run, and such that activations neither vanish nor grow.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail with it")]
 
 mod case;
+mod fused;
 mod networks;
 mod operations;
 mod page;
@@ -26,7 +27,7 @@ fn cases() -> Vec<Case> {
 
 #[test]
 fn our_runtime_computes_what_burn_computes() {
-    let cases = cases();
+    let cases: Vec<Case> = cases().into_iter().chain(fused::cases()).collect();
     assert!(cases.len() >= 60, "{} modules", cases.len());
     let faults: Vec<String> = cases.iter().flat_map(|case| faults(case, &case.export())).collect();
     assert!(faults.is_empty(), "{}", faults.join("\n"));
@@ -46,7 +47,7 @@ fn faults(case: &Case, exported: &Exported) -> Vec<String> {
 #[test]
 fn litert_computes_what_burn_computes() {
     let Some(litert) = litert() else { return };
-    let cases = cases();
+    let cases: Vec<Case> = cases().into_iter().chain(fused::cases()).collect();
     let exported: Vec<Exported> = cases.iter().map(Case::export).collect();
     let samples = |(case, exported): (&'_ Case, &'_ Exported)| {
         let name = case.name;

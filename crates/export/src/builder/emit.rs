@@ -90,6 +90,14 @@ impl Builder<'_> {
         tensor
     }
 
+    /// Adds a tensor of floats that outlives a run, zeros at first.
+    pub(crate) fn add_variable(&mut self, role: &str, shape: Shape) -> TensorId {
+        let name = self.unique(&format!("{}{role}", self.scope));
+        let variable = self.add_computed(name, ElementType::Float32, shape);
+        self.graph.tensors[variable.index()].is_variable = true;
+        variable
+    }
+
     /// Adds a vector of integers, as operators take their parameters.
     pub(crate) fn add_integers(&mut self, role: &str, values: &[i32]) -> TensorId {
         self.add_constant(Constant::integers(values), role)

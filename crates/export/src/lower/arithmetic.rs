@@ -1,9 +1,10 @@
 //! Arithmetic of two tensors, or of a tensor and a number.
 
 use burn::backend::ir::{ActivationOperationIr, BinaryOpIr, OperationIr, ScalarIr, ScalarOpIr, TensorIr};
-use burnlite_tflite::{AddOptions, DivOptions, MulOptions, Op, SubOptions};
+use burnlite_tflite::{AddOptions, DivOptions, ElementType, MulOptions, Op, SubOptions};
 
 use super::elementwise::{elementwise, lower, lower_scalar};
+use super::math::converted;
 use crate::builder::{Builder, Value};
 use crate::constant::{Constant, element_type};
 use crate::error::Refusal;
@@ -120,6 +121,13 @@ fn times(builder: &mut Builder<'_>, op: &ScalarOpIr, factor: ScalarIr) -> Result
     builder.bind(&op.out, value)
 }
 
+/// A power.
+pub(super) fn pow(builder: &mut Builder<'_>, op: &BinaryOpIr) -> Result<(), Refusal> {
+    let exponent = builder.value(&op.rhs)?;
+    let exponent = converted(builder, exponent, element_type(op.rhs.dtype)?, power_type(&op.lhs)?)?;
+    power(builder, &op.lhs, exponent, &op.out)
+}
+
 /// A power with a number as the exponent.
 pub(super) fn pow_scalar(builder: &mut Builder<'_>, op: &ScalarOpIr) -> Result<(), Refusal> {
     let exponent = op.rhs.elem::<f64>();
@@ -130,8 +138,29 @@ pub(super) fn pow_scalar(builder: &mut Builder<'_>, op: &ScalarOpIr) -> Result<(
     } else if exponent == -0.5 {
         lower(builder, Op::Rsqrt, &[&op.lhs], &op.out)
     } else {
-        lower_scalar(builder, Op::Pow, &op.lhs, op.rhs, &op.out)
+        let exponent = Constant::scalar(op.rhs, power_type(&op.lhs)?)?;
+        power(builder, &op.lhs, exponent.into(), &op.out)
     }
+}
+
+/// A power of the type of `base`: POW.
+fn power(builder: &mut Builder<'_>, base: &TensorIr, exponent: Value, out: &TensorIr) -> Result<(), Refusal> {
+    let (result_type, power_type) = (element_type(base.dtype)?, power_type(base)?);
+    let value = builder.value(base)?;
+    let value = converted(builder, value, result_type, power_type)?;
+    let value = elementwise(builder, Op::Pow, &[value, exponent], power_type)?;
+    let value = converted(builder, value, power_type, result_type)?;
+    builder.bind(out, value)
+}
+
+/// The type in which POW computes: floats, or integers of 32 bits.
+fn power_type(base: &TensorIr) -> Result<ElementType, Refusal> {
+    Ok(match element_type(base.dtype)? {
+        ElementType::Int64 | ElementType::Int16 | ElementType::Int8 | ElementType::UInt8 => {
+            ElementType::Int32
+        }
+        other => other,
+    })
 }
 
 /// A tensor clamped to an interval.

@@ -97,13 +97,18 @@ fn expanded(builder: &mut Builder<'_>, input: &TensorIr, out: &TensorIr) -> Resu
 /// A tensor backwards along dimensions: REVERSE_V2, which takes one at a time.
 pub(super) fn flip(builder: &mut Builder<'_>, op: &FlipOpIr) -> Result<(), Refusal> {
     let (mut x, order) = builder.in_pieces(&op.input)?;
-    let shape = builder.shape(x).clone();
     for &dim in &op.axes {
-        let axis = builder.add_integers("axis", &[place(&order, dim)]);
-        x = builder.operator(Op::ReverseV2, &[Some(x), Some(axis)], shape.clone());
+        x = reversed(builder, x, place(&order, dim));
     }
     let layout = Layout::stored(builder.program.shape(op.out.id), &order);
     builder.bind(&op.out, Stored { tensor: x, layout }.into())
+}
+
+/// A tensor backwards along an axis: REVERSE_V2.
+pub(super) fn reversed(builder: &mut Builder<'_>, tensor: TensorId, axis: i32) -> TensorId {
+    let shape = builder.shape(tensor).clone();
+    let axis = builder.add_integers("axis", &[axis]);
+    builder.operator(Op::ReverseV2, &[Some(tensor), Some(axis)], shape)
 }
 
 #[cfg(test)]

@@ -17,15 +17,24 @@ pub(super) fn unary(builder: &mut Builder<'_>, operator: Op, op: &UnaryOpIr) -> 
     lower(builder, operator, &[&op.input], &op.out)
 }
 
-/// Elements as another type: CAST, or nothing where the types are the same.
+/// Elements as another type.
 pub(super) fn cast(builder: &mut Builder<'_>, op: &CastOpIr) -> Result<(), Refusal> {
-    let (from, to) = (element_type(op.input.dtype)?, element_type(op.out.dtype)?);
+    let value = builder.value(&op.input)?;
+    let value = converted(builder, value, element_type(op.input.dtype)?, element_type(op.out.dtype)?)?;
+    builder.bind(&op.out, value)
+}
+
+/// Elements as another type: CAST, or nothing where the types are the same.
+pub(super) fn converted(
+    builder: &mut Builder<'_>,
+    value: Value,
+    from: ElementType,
+    to: ElementType,
+) -> Result<Value, Refusal> {
     if from == to {
-        let value = builder.value(&op.input)?;
-        return builder.bind(&op.out, value);
+        return Ok(value);
     }
-    let options = CastOptions { in_data_type: from, out_data_type: to };
-    lower(builder, Op::Cast(options), &[&op.input], &op.out)
+    elementwise(builder, Op::Cast(CastOptions { in_data_type: from, out_data_type: to }), &[value], to)
 }
 
 /// The sign: -1, 0 or 1.
@@ -109,14 +118,6 @@ pub(super) fn hypot(builder: &mut Builder<'_>, op: &BinaryOpIr) -> Result<(), Re
     let squares = [square(&op.lhs)?, square(&op.rhs)?];
     let sum = floats(builder, add_op(), &squares)?;
     let value = floats(builder, Op::Sqrt, &[sum])?;
-    builder.bind(&op.out, value)
-}
-
-/// Whether an element is infinite.
-pub(super) fn is_inf(builder: &mut Builder<'_>, op: &UnaryOpIr) -> Result<(), Refusal> {
-    let x = builder.value(&op.input)?;
-    let magnitude = floats(builder, Op::Abs, &[x])?;
-    let value = elementwise(builder, Op::Equal, &[magnitude, float_of(f32::INFINITY)], ElementType::Bool)?;
     builder.bind(&op.out, value)
 }
 

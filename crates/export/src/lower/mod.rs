@@ -14,6 +14,7 @@ mod conv;
 mod dense;
 mod elementwise;
 mod index;
+mod lstm;
 mod math;
 mod norm;
 mod operations;
@@ -37,6 +38,7 @@ pub use operations::{Operation, Support, operations};
 use crate::Error;
 use crate::builder::Builder;
 use crate::error::Refusal;
+use crate::lstm::Lstm;
 use crate::program::kind;
 
 /// What an operation of the forward pass has become.
@@ -51,14 +53,19 @@ pub struct Lowering {
     pub operators: Vec<String>,
 }
 
-/// Adds the operators that do what the program's operations do, and says which they are.
-pub(crate) fn lower(builder: &mut Builder<'_>) -> Result<Vec<Lowering>, Error> {
+/// Adds the operators that do what the program's operations do, one for each of the `fused` layers, and says which they are.
+pub(crate) fn lower(builder: &mut Builder<'_>, fused: &[Lstm]) -> Result<Vec<Lowering>, Error> {
     let program = builder.program;
     let mut lowerings = Vec::with_capacity(program.operations.len());
-    for (index, operation) in &program.operations {
+    for (place, (index, operation)) in program.operations.iter().enumerate() {
         builder.begin(operation.inputs());
         let before = builder.graph.operators.len();
-        operations::operation(builder, operation).map_err(|Refusal(reason)| Error::UnsupportedOperation {
+        let lowered = match fused.iter().find(|layer| layer.covers(place)) {
+            None => operations::operation(builder, operation),
+            Some(layer) if layer.begins_at(place) => lstm::lower(builder, layer),
+            Some(_) => Ok(()),
+        };
+        lowered.map_err(|Refusal(reason)| Error::UnsupportedOperation {
             index: *index,
             kind: kind(operation),
             place: builder.place(),

@@ -35,6 +35,8 @@ pub enum Support {
     Lowered,
     /// It has no operands: Burn computes it when the module is exported.
     Computed,
+    /// Burn captures others in its place.
+    Composed,
     /// It is refused, for this reason.
     Refused(&'static str),
 }
@@ -71,11 +73,13 @@ macro_rules! family {
     ($table:ident: $family:literal, $function:ident($builder:ident, $enum:ident)
      lowered { $($variant:ident($op:ident) => $lowering:expr,)* }
      computed { $($computed:ident)* }
+     composed { $($composed:ident)* }
      refused { $($reason:literal: $($refused:ident)+;)* }) => {
         fn $function($builder: &mut Builder<'_>, operation: &$enum) -> Result<(), Refusal> {
             match operation {
                 $($enum::$variant($op) => $lowering,)*
                 $($enum::$computed(..) => Err(Refusal::new("it should have been computed: this is a fault of the exporter")),)*
+                $($enum::$composed(..) => Err(Refusal::new("Burn should have written it with others: write it so")),)*
                 $($($enum::$refused(..) => Err(Refusal::new($reason)),)+)*
             }
         }
@@ -83,6 +87,7 @@ macro_rules! family {
         const $table: &[Operation] = &[
             $(Operation { family: $family, name: stringify!($variant), support: Support::Lowered },)*
             $(Operation { family: $family, name: stringify!($computed), support: Support::Computed },)*
+            $(Operation { family: $family, name: stringify!($composed), support: Support::Composed },)*
             $($(Operation { family: $family, name: stringify!($refused), support: Support::Refused($reason) },)+)*
         ];
     };
@@ -120,6 +125,7 @@ family! {
         AnyDim(op) => reduce::truth(builder, Op::ReduceMax, &op.input, Some(op.axis), &op.out),
     }
     computed { Empty Ones Zeros }
+    composed {}
     refused {}
 }
 
@@ -136,7 +142,7 @@ family! {
         DivScalar(op) => arithmetic::div_scalar(builder, op),
         Rem(op) => elementwise::lower(builder, Op::FloorMod, &[&op.lhs, &op.rhs], &op.out),
         RemScalar(op) => elementwise::lower_scalar(builder, Op::FloorMod, &op.lhs, op.rhs, &op.out),
-        Powi(op) => elementwise::lower(builder, Op::Pow, &[&op.lhs, &op.rhs], &op.out),
+        Powi(op) => arithmetic::pow(builder, op),
         PowiScalar(op) => arithmetic::pow_scalar(builder, op),
         Abs(op) => elementwise::lower(builder, Op::Abs, &[&op.input], &op.out),
         Neg(op) => elementwise::lower(builder, Op::Neg, &[&op.input], &op.out),
@@ -182,6 +188,7 @@ family! {
         Pad(op) => border::pad(builder, op),
     }
     computed { Full }
+    composed {}
     refused {
         "a model gives the same result each time: pass the random numbers as an input": IntRandom;
     }
@@ -211,13 +218,12 @@ family! {
         Floor(op) => math::unary(builder, Op::Floor, op),
         Ceil(op) => math::unary(builder, Op::Ceil, op),
         Trunc(op) => math::trunc(builder, op),
-        IsNan(op) => elementwise::lower(builder, Op::NotEqual, &[&op.input, &op.input], &op.out),
-        IsInf(op) => math::is_inf(builder, op),
         IntoInt(op) => math::cast(builder, op),
         Matmul(op) => dense::matmul(builder, op),
         Cross(op) => index::cross(builder, op),
     }
     computed {}
+    composed { IsNan IsInf }
     refused {
         "TensorFlow Lite has no error function: use burn::tensor::activation::gelu, which has an operator": Erf;
         "TensorFlow Lite has no inverse trigonometric functions: give the model the angle, or let the caller compute it":
@@ -238,6 +244,7 @@ family! {
         BitwiseRightShiftScalar(op) => bits::right_shift_scalar(builder, op),
     }
     computed {}
+    composed {}
     refused {
         "TensorFlow Lite has no operators on bits: write it with arithmetic":
             BitwiseAnd BitwiseOr BitwiseOrScalar BitwiseXor BitwiseXorScalar BitwiseLeftShift BitwiseRightShift;
@@ -256,6 +263,7 @@ family! {
         Xor(op) => comparison::compare(builder, Op::NotEqual, op),
     }
     computed {}
+    composed {}
     refused {}
 }
 
@@ -283,6 +291,7 @@ family! {
         Attention(op) => attention::attention(builder, op),
     }
     computed {}
+    composed {}
     refused {
         "TensorFlow Lite works on images and sequences, not on volumes: use the operation of two dimensions or of one":
             Conv3d ConvTranspose3d AdaptiveAvgPool3d;
@@ -314,6 +323,7 @@ family! {
         LogSoftmax(op) => activation::along(builder, op, Op::LogSoftmax),
     }
     computed {}
+    composed {}
     refused {
         "it belongs to training: export the forward pass without the loss":
             ReluBackward GeluBackward SigmoidBackward LogSigmoidBackward;

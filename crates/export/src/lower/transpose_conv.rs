@@ -103,8 +103,8 @@ fn spread(
 impl TransposedConvolution {
     fn lower(self, builder: &mut Builder<'_>, x: Stored) -> Result<Stored, Refusal> {
         let input = x.layout.shape();
-        let is_same =
-            (0..2).all(|dim| self.windows[dim].is_same(self.output.0[2 + dim].size, input.0[2 + dim].size));
+        let extents = |dim: usize| (self.output.0[2 + dim].size, input.0[2 + dim].size);
+        let is_same = (0..2).all(|dim| self.windows[dim].fits(Padding::Same, extents(dim)));
         let padding = if is_same { Padding::Same } else { Padding::Valid };
         let mut full = self.output.clone();
         if !is_same {

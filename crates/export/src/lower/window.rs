@@ -1,6 +1,6 @@
 //! What convolutions and pools have in common: a window that moves over an image.
 
-use burnlite_tflite::{ElementType, Op, Padding};
+use burnlite_tflite::{ElementType, Op, Padding, WindowLayout};
 
 use crate::builder::{Builder, Stored};
 use crate::constant::Constant;
@@ -41,17 +41,11 @@ pub(super) fn placement(windows: [Window; 2], input: &Shape, output: &Shape) -> 
         _ => Err(Refusal::new("its rows or columns grow with the batch")),
     };
     let extents = [extents(0)?, extents(1)?];
-    let fits = |scheme: fn(&Window, usize, usize) -> bool| {
-        (0..2).all(|dim| scheme(&windows[dim], extents[dim].0, extents[dim].1))
-    };
-    let none = [(0, 0); 2];
-    Ok(if fits(Window::is_valid) {
-        Placement { padding: Padding::Valid, border: none }
-    } else if fits(Window::is_same) {
-        Placement { padding: Padding::Same, border: none }
-    } else {
-        let border = [0, 1].map(|dim| windows[dim].border(extents[dim].0, extents[dim].1));
-        Placement { padding: Padding::Valid, border }
+    let fits = |padding: &Padding| (0..2).all(|dim| windows[dim].fits(*padding, extents[dim]));
+    let border = || [0, 1].map(|dim| windows[dim].border(extents[dim]));
+    Ok(match [Padding::Valid, Padding::Same].into_iter().find(fits) {
+        Some(padding) => Placement { padding, border: [(0, 0); 2] },
+        None => Placement { padding: Padding::Valid, border: border() },
     })
 }
 
@@ -114,35 +108,26 @@ impl Window {
     /// The window of a dimension that is not there.
     pub(super) const ONE: Self = Self { kernel: 1, stride: 1, dilation: 1, padding: (0, 0) };
 
-    /// VALID: no padding, `floor((input - reach) / stride) + 1` windows.
-    fn is_valid(&self, input: usize, output: usize) -> bool {
-        let windows = input.checked_sub(self.reach()).map(|room| room / self.stride + 1);
-        self.padding == (0, 0) && windows == Some(output)
-    }
-
-    /// SAME: `ceil(input / stride)` windows, and of the padding that they need the smaller half before the image.
-    pub(super) fn is_same(&self, input: usize, output: usize) -> bool {
-        let windows = input.div_ceil(self.stride);
-        let needed = ((windows.max(1) - 1) * self.stride + self.reach()).saturating_sub(input);
-        windows == output && self.padding == (needed / 2, needed - needed / 2)
+    /// Whether `padding`, over an image of `input` pixels, has `output` windows with Burn's padding around them.
+    pub(super) fn fits(&self, padding: Padding, (input, output): (usize, usize)) -> bool {
+        let (before, after) = self.padding;
+        padding.windows(input, self.kernel, self.stride, self.dilation)
+            == Some(WindowLayout { count: output, before, after })
     }
 
     /// The pixels to be added before and after the image so that `output` windows lie within it.
-    fn border(&self, input: usize, output: usize) -> (usize, usize) {
+    fn border(&self, (input, output): (usize, usize)) -> (usize, usize) {
         let (before, after) = self.padding;
-        let needed = (output.max(1) - 1) * self.stride + self.reach();
+        let reach = (self.kernel - 1) * self.dilation + 1;
+        let needed = (output.max(1) - 1) * self.stride + reach;
         (before, after.max(needed.saturating_sub(input + before)))
     }
 
     /// The number of windows that lie within the image and its padding.
     pub(super) fn count(&self, input: usize) -> usize {
         let (before, after) = self.padding;
-        (input + before + after).checked_sub(self.reach()).map_or(0, |room| room / self.stride + 1)
-    }
-
-    /// Pixels from a window's first to its last.
-    pub(super) fn reach(&self) -> usize {
-        (self.kernel - 1) * self.dilation + 1
+        let windows = Padding::Valid.windows(input + before + after, self.kernel, self.stride, self.dilation);
+        windows.map_or(0, |windows| windows.count)
     }
 }
 
@@ -180,7 +165,7 @@ mod tests {
         let window = Window { kernel: 2, stride: 2, dilation: 1, padding: (0, 0) };
         assert_eq!(scheme(window, 5, 2), Some(Padding::Valid));
         assert_eq!(scheme(window, 5, 3), None, "SAME gives 3, but pads, which Burn's ceil mode does not say");
-        assert_eq!(window.border(5, 3), (0, 1));
+        assert_eq!(window.border((5, 3)), (0, 1));
         assert_eq!(scheme(Window { padding: (0, 1), ..window }, 5, 3), Some(Padding::Same));
     }
 }

@@ -160,7 +160,7 @@ impl Axis {
     /// As the format defines SAME and VALID.
     fn new(extent: usize, taps: usize, [stride, dilation]: [i32; 2], padding: Padding) -> Option<Self> {
         let [steps, gaps] = [usize::try_from(stride).ok()?, usize::try_from(dilation).ok()?];
-        let WindowLayout { count, before } = padding.windows(extent, taps, steps, gaps)?;
+        let WindowLayout { count, before, .. } = padding.windows(extent, taps, steps, gaps)?;
         let (stride, dilation, before) = (stride.into(), dilation.into(), i64::try_from(before).ok()?);
         Some(Self { extent, windows: count, taps, stride, dilation, before, spread: 1 })
     }
@@ -168,7 +168,7 @@ impl Axis {
     /// Of a transposed convolution, whose outputs are the pixels of the convolution that it reverses: an output meets the
     /// weights from the last to the first.
     fn transposed([extent, outputs]: [usize; 2], taps: usize, stride: i32, padding: Padding) -> Option<Self> {
-        let WindowLayout { count, before } =
+        let WindowLayout { count, before, .. } =
             padding.windows(outputs, taps, usize::try_from(stride).ok()?, 1)?;
         let before = -i64::try_from(before).ok()?;
         let axis =

@@ -52,7 +52,7 @@ impl Windows {
             found: [input].into(),
         };
         let layout = steps.padding.windows(input, taps, stride, dilation).ok_or_else(too_large)?;
-        let WindowLayout { count: output, before } = layout;
+        let WindowLayout { count: output, before, .. } = layout;
         let span = (taps - 1) * dilation + 1;
         let first = before.div_ceil(stride);
         let end = (input + before).checked_sub(span).map_or(0, |last| last / stride + 1).min(output);
