@@ -138,12 +138,11 @@ impl Exporter {
     /// Whether an LSTM becomes one operator, UNIDIRECTIONAL_SEQUENCE_LSTM, where it fits; by default it is written as its
     /// steps.
     ///
-    /// The operator makes a smaller file and runs faster, and it is another model: it keeps the state of the layer from run to
-    /// run, as LiteRT does for every model with variables. So each run goes on where the last one ended, which suits a
-    /// stream, and every sequence of its own wants `Interpreter::reset_variables` before it
-    /// (`reset_all_variables` in LiteRT). The state is of one batch, so the model takes that of the sample alone, as with
-    /// [`dynamic_batch(false)`](Self::dynamic_batch). The quantizer leaves the operator float, while the steps become
-    /// integers of 8 and of 16 bits.
+    /// The file is smaller, and it is another model: in LiteRT as in `burnlite-runtime` the operator keeps the layer's state,
+    /// so that each run goes on where the last one ended. That suits a stream; a sequence of its own wants
+    /// `Interpreter::reset_variables` before it (`reset_all_variables` in LiteRT). The state is of one batch, so the model
+    /// takes that of the sample alone, as with [`dynamic_batch(false)`](Self::dynamic_batch). The quantizer leaves the
+    /// operator float, while the steps become integers, in 8 bits as in 16x8.
     ///
     /// A layer fits if it is Burn's [`Lstm`](burn::nn::Lstm) or [`BiLstm`](burn::nn::BiLstm) with its default activations,
     /// without coupled gates, on sequences of two steps at least, from no given state; and if the cells that it returns are

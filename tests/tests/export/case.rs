@@ -106,7 +106,11 @@ impl Case {
                 outputs: forward(&module, inputs.clone()).arrays(layout),
                 inputs: inputs.clone().arrays(layout),
             };
-            Ok(Exported { bytes: model.to_bytes()?, lowerings, samples: samples.iter().map(sample).collect() })
+            Ok(Exported {
+                bytes: model.to_bytes()?,
+                lowerings,
+                samples: samples.iter().map(sample).collect(),
+            })
         };
         Self { name, export: Box::new(export) }
     }

@@ -2,7 +2,7 @@
 
 use burn::nn::*;
 use burn::tensor::activation::*;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, IntDType, Tensor};
 
 use super::{FUNCTION, of_matrices, of_matrix};
 use crate::case::{Case, numbers};
@@ -24,8 +24,8 @@ pub(super) fn functions() -> Vec<Case> {
             (x + 2.0).powi(exponents)
         }),
         Case::new("integer_powers_of_integers", FUNCTION, numbers([3, 6]), |_, x: Tensor<2>| {
-            let x = (x * 4.0).int();
-            x.clone().powi(x.clone().abs()) + x.powi_scalar(3)
+            let x = (x * 3.0).int().cast(IntDType::I64);
+            x.clone().powi(x.clone() * x.clone()) + x.powi_scalar(3)
         }),
         of_matrix("hypot", |x| x.clone().hypot(x.exp())),
         of_matrix("sine_and_cosine", |x| (x.clone() * 3.0).sin() + (x * 3.0).cos()),

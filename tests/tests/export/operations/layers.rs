@@ -42,7 +42,9 @@ pub(super) fn layers() -> Vec<Case> {
             "linear_of_the_backend",
             LinearConfig::new(6, 5).init(&device),
             numbers([3, 6]),
-            |layer: &Linear, x: Tensor<2>| linear_of_the_backend(layer, x.clone()).unwrap_or_else(|| layer.forward(x)),
+            |layer: &Linear, x: Tensor<2>| {
+                linear_of_the_backend(layer, x.clone()).unwrap_or_else(|| layer.forward(x))
+            },
         ),
         of_matrices("matmul", |x| x.clone().matmul(x.swap_dims(1, 2))),
         Case::new("conv2d", conv2d(5).init(&device), image(), |layer: &conv::Conv2d, x| layer.forward(x)),
