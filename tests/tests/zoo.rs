@@ -58,7 +58,7 @@ impl Specimen {
         seeds.map(|seed| graph.inputs.iter().map(|id| values(seed, id)).collect()).collect()
     }
 
-    fn quantize(&self, quantizer: Quantizer) -> Quantized {
+    fn quantize(&self, quantizer: &Quantizer) -> Quantized {
         let model = Model::from_bytes(&self.bytes).unwrap();
         let calibration = Calibration::run(&model, self.samples(&model, CALIBRATION), |_| ()).unwrap();
         let (quantized, report) =
@@ -118,7 +118,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 /// Quantizes every model. None may fail, and none may be far from its floats.
 fn quantize_all(scheme: Scheme, least: f64) -> Vec<Quantized> {
     let quantizer = Quantizer::new(scheme);
-    let all: Vec<_> = specimens().iter().map(|specimen| specimen.quantize(quantizer)).collect();
+    let all: Vec<_> = specimens().iter().map(|specimen| specimen.quantize(&quantizer)).collect();
     let listed = |it: &Quantized| {
         format!("{}: {:.1} dB, TensorFlow {:?}\n{}", it.name, it.decibels, it.tensorflow_decibels, it.report)
     };

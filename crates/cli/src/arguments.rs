@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::check::Runtime;
-pub use quantize::{CalibrateArguments, DebugArguments, FloatArguments, QuantizeArguments};
+pub use quantize::{CalibrateArguments, DebugArguments, FloatArguments, QuantizeArguments, RecipeArguments};
 pub(crate) use values::{IoArgument, Requirement, RoundingArgument};
 use values::{KernelsArgument, NumericsArgument, kernels, seconds};
 
@@ -56,6 +56,8 @@ pub enum Command {
     Calibrate(CalibrateArguments),
     /// Shows, layer by layer, what quantization cost.
     Debug(DebugArguments),
+    /// Finds out which layers need more than int8, and writes a recipe for `quantize`.
+    Recipe(RecipeArguments),
     /// Prints the completions for a shell.
     #[command(after_help = "\
 Example:
@@ -251,6 +253,7 @@ impl Command {
             Self::Quantize(arguments) => arguments.float.kernels,
             Self::Calibrate(arguments) => arguments.float.kernels,
             Self::Debug(arguments) => arguments.float.kernels,
+            Self::Recipe(arguments) => arguments.float.kernels,
             Self::Completions { .. } => return false,
         };
         kernels == KernelsArgument::List

@@ -1,7 +1,7 @@
 //! `burnlite calibrate`, and calibration for `burnlite quantize`.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use burnlite_quantize::{Calibration, Error as QuantizeError, SecondMoments};
 use burnlite_tflite::Model;
@@ -34,15 +34,10 @@ pub(crate) fn blank(model: &Model<'_>, distributions: bool) -> Result<Calibratio
 pub(crate) fn merge(calibration: &mut Calibration, paths: &[PathBuf]) -> Result<(), Error> {
     for path in paths {
         let fault = |source| Error::Quantizer { path: path.clone(), source: Box::new(source) };
-        let statistics = Calibration::from_json(&text(path)?).map_err(fault)?;
+        let statistics = Calibration::from_json(&files::text(path)?).map_err(fault)?;
         calibration.merge(&statistics).map_err(fault)?;
     }
     Ok(())
-}
-
-/// What is not text becomes text that JSON does not have.
-fn text(path: &Path) -> Result<String, Error> {
-    Ok(String::from_utf8_lossy(&files::read(path)?).into_owned())
 }
 
 /// Goes on with a shard of the samples in arrays.

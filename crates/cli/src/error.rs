@@ -80,6 +80,15 @@ pub enum Error {
         source: Box<burnlite_quantize::Error>,
     },
 
+    /// A file is no recipe.
+    #[error("'{}': {source}", path.display())]
+    Recipe {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where.
+        source: Box<toml::de::Error>,
+    },
+
     /// A model is to be quantized, and nothing says in which ranges its activations are.
     #[error("'{}': the model carries no ranges: give --calibration or --statistics", path.display())]
     NoRanges {

@@ -11,6 +11,11 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {
     fs::read(path).map_err(|source| Error::Read { path: path.into(), source })
 }
 
+/// The text of a file. What is not text becomes characters that no format here has.
+pub(crate) fn text(path: &Path) -> Result<String, Error> {
+    Ok(String::from_utf8_lossy(&read(path)?).into_owned())
+}
+
 /// Creates a folder and those above it, unless they exist.
 pub(crate) fn create_folder(path: &Path) -> Result<(), Error> {
     fs::create_dir_all(path).map_err(|source| Error::Write { path: path.into(), source })

@@ -3,7 +3,6 @@
 mod report;
 mod support;
 mod text;
-mod work;
 
 use std::io::Write;
 

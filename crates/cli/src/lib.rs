@@ -22,6 +22,7 @@ mod npy;
 mod plain;
 mod progress;
 mod quantize;
+mod recipe;
 mod run;
 mod shard;
 mod table;
@@ -32,7 +33,8 @@ use clap::CommandFactory;
 
 pub use arguments::{
     Arguments, BenchArguments, CalibrateArguments, Command, CompareArguments, DebugArguments, FeedArguments,
-    FloatArguments, InspectArguments, ModelArguments, PlanArguments, QuantizeArguments, RunArguments,
+    FloatArguments, InspectArguments, ModelArguments, PlanArguments, QuantizeArguments, RecipeArguments,
+    RunArguments,
 };
 pub use error::{ArrayFault, Error};
 pub use plain::Plain;
@@ -63,6 +65,7 @@ pub fn run(arguments: &Arguments, output: &mut dyn Write) -> Result<Outcome, Err
         Command::Quantize(arguments) => quantize::quantize(arguments, output)?,
         Command::Calibrate(arguments) => calibrate::calibrate(arguments, output)?,
         Command::Debug(arguments) => debug::debug(arguments, output)?,
+        Command::Recipe(arguments) => recipe::recipe(arguments, output)?,
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Arguments::command(), "burnlite", &mut script);

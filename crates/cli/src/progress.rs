@@ -21,6 +21,12 @@ impl Progress {
         Self { task, total, shown: None, is_terminal: io::stderr().is_terminal() }
     }
 
+    /// Shows that so much is done, of what turned out to be so much in all.
+    pub(crate) fn show_of(&mut self, done: usize, total: usize) {
+        self.total = total;
+        self.show(done);
+    }
+
     /// Shows that so much is done.
     pub(crate) fn show(&mut self, done: usize) {
         let is_early = self.shown.is_some_and(|shown| shown.elapsed() < PERIOD);

@@ -3,7 +3,8 @@
 use std::io::{self, Write};
 
 use burnlite_quantize::{
-    Calibration, CalibrationMethod, Comparison, Error as QuantizeError, IoType, Quantizer, Report, Scheme,
+    Calibration, CalibrationMethod, Comparison, Error as QuantizeError, IoType, Quantizer, Recipe, Report,
+    Scheme,
 };
 use burnlite_tflite::Model;
 use serde::Serialize;
@@ -23,7 +24,7 @@ pub(crate) fn quantize(arguments: &QuantizeArguments, output: &mut dyn Write) ->
     let scheme = arguments.scheme.into();
     let io_types = (io_type_of(arguments.input_type, scheme)?, io_type_of(arguments.output_type, scheme)?);
     let calibration = calibration(&file, &model, scheme, arguments)?;
-    let quantizer = quantizer(arguments, scheme, io_types);
+    let quantizer = quantizer(arguments, scheme, io_types, recipe(arguments)?);
     let quantized = match arguments.weight_rounding {
         RoundingArgument::Gptq => {
             let moments = calibrate::moments(&file, &model, &arguments.calibration, &arguments.float)?;
@@ -105,8 +106,10 @@ fn quantizer(
     arguments: &QuantizeArguments,
     scheme: Scheme,
     (input_type, output_type): (IoType, IoType),
+    recipe: Recipe,
 ) -> Quantizer {
-    let quantizer = Quantizer::new(scheme)
+    let mut quantizer = Quantizer::new(scheme)
+        .recipe(recipe)
         .compat(arguments.compat.into())
         .input_type(input_type)
         .output_type(output_type)
@@ -116,8 +119,20 @@ fn quantizer(
         .int32_bias(arguments.int32_bias)
         .target(arguments.target.target())
         .integer_only(arguments.require == Some(Requirement::IntegerOnly));
-    let quantizer = arguments.headroom.map_or(quantizer, |headroom| quantizer.headroom(headroom));
-    arguments.bias_correction.map_or(quantizer, |corrected| quantizer.bias_correction(corrected))
+    if let Some(headroom) = arguments.headroom {
+        quantizer = quantizer.headroom(headroom);
+    }
+    if let Some(corrected) = arguments.bias_correction {
+        quantizer = quantizer.bias_correction(corrected);
+    }
+    quantizer
+}
+
+/// The recipe of the file that the arguments name; otherwise one without rules.
+fn recipe(arguments: &QuantizeArguments) -> Result<Recipe, Error> {
+    let Some(path) = &arguments.recipe else { return Ok(Recipe::default()) };
+    let fault = |source| Error::Recipe { path: path.clone(), source: Box::new(source) };
+    toml::from_str(&files::text(path)?).map_err(fault)
 }
 
 fn io_type_of(argument: IoArgument, scheme: Scheme) -> Result<IoType, Error> {

@@ -137,7 +137,7 @@ impl Calibration {
         let mut seen = self.blank();
         let observe = |interpreter: &Interpreter<'_>| seen.observe(interpreter, graph);
         for_each_sample(model, options, samples, progress, observe)?;
-        self.merge(&seen)
+        self.absorb(seen)
     }
 
     /// The ranges that a calibration by TensorFlow (or another tool) left in the file: `quantization.min` and `max`.
@@ -247,6 +247,11 @@ impl Calibration {
     /// [`Error::OtherModel`] where the tensors' names differ, [`Error::OtherContents`] where the models do otherwise;
     /// [`Error::TooManySamples`]. Then `self` is as before.
     pub fn merge(&mut self, other: &Self) -> Result<(), Error> {
+        self.absorb(other.clone())
+    }
+
+    /// The same, without a copy of what this calibration has not seen.
+    fn absorb(&mut self, other: Self) -> Result<(), Error> {
         other.check_names(self.tensors.iter().map(|tensor| tensor.name.as_str()))?;
         other.check_fingerprint(self.model)?;
         self.inputs.check(&other.inputs)?;
@@ -256,7 +261,7 @@ impl Calibration {
         for (mine, theirs) in self.tensors.iter_mut().zip(&other.tensors) {
             mine.observer.merge(&theirs.observer);
         }
-        self.inputs.merge(&other.inputs);
+        self.inputs.merge(other.inputs);
         Ok(())
     }
 

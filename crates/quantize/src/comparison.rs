@@ -134,13 +134,17 @@ pub fn compare<S: Sample>(
 /// The operators of an integer graph that compute on floats, and why; none where all activations are float.
 fn float_operators(graph: &Graph<'_>) -> Vec<FloatOperator> {
     let is_activation = |tensor: &&Tensor<'_>| tensor.data.is_none() && is_quantized(tensor);
-    let types = graph.tensors.iter().filter(is_activation).map(|tensor| tensor.element_type);
-    let scheme = types.fold(None, |scheme, found| match found {
-        ElementType::Int16 => Some(Scheme::Int16x8),
-        _ => scheme.or(Some(Scheme::Int8)),
-    });
-    let Some(scheme) = scheme else { return Vec::new() };
-    let quantizer = Quantizer::new(scheme);
+    let types: Vec<_> =
+        graph.tensors.iter().filter(is_activation).map(|tensor| tensor.element_type).collect();
+    let has_16_bits = types.contains(&ElementType::Int16);
+    let has_8_bits = types.iter().any(|&found| found != ElementType::Int16);
+    let schemes: Vec<_> = [(Scheme::Int16x8, has_16_bits), (Scheme::Int8, has_8_bits)]
+        .into_iter()
+        .filter_map(|(scheme, is_there)| is_there.then_some(scheme))
+        .collect();
+    if schemes.is_empty() {
+        return Vec::new();
+    }
     let operators = graph.operators.iter().enumerate();
     let is_float = |(_, operator): &(usize, &Operator)| {
         reals(graph, operator).any(|(_, id)| graph.tensors[id.index()].data.is_none())
@@ -149,9 +153,16 @@ fn float_operators(graph: &Graph<'_>) -> Vec<FloatOperator> {
     let reason = |(index, operator): (usize, &Operator)| FloatOperator {
         index,
         name: operator.op.name().to_string(),
-        reason: rule_of(graph, operator, &quantizer).err().unwrap_or(OperatorFault::Choice),
+        reason: fault(graph, operator, &schemes).unwrap_or(OperatorFault::Choice),
     };
     operators.filter(is_float).map(reason).collect()
+}
+
+/// Why an operator can have none of the schemes.
+fn fault(graph: &Graph<'_>, operator: &Operator, schemes: &[Scheme]) -> Option<OperatorFault> {
+    let fault = |&scheme: &Scheme| rule_of(graph, operator, &Quantizer::new(scheme), scheme).err();
+    let faults: Option<Vec<_>> = schemes.iter().map(fault).collect();
+    faults?.into_iter().next()
 }
 
 impl fmt::Display for Comparison {

@@ -94,6 +94,22 @@ pub enum Error {
         count: usize,
     },
 
+    /// A rule of a recipe fits no operator of the model.
+    #[error("rule {index} of the recipe ({rule}) fits no operator of the model")]
+    UnusedRule {
+        /// Which rule, from 0.
+        index: usize,
+        /// What it says.
+        rule: String,
+    },
+
+    /// A recipe was given with a scheme of float activations.
+    #[error("a recipe goes with 16x8 or int8, not with {scheme}")]
+    RecipeOfWeights {
+        /// The scheme.
+        scheme: Scheme,
+    },
+
     /// Operators would stay float, where [every one had to be integer](crate::Quantizer::integer_only).
     #[error("{} of the model's operators cannot be integer: {}", operators.len(), listed(operators))]
     NotIntegerOnly {
@@ -267,6 +283,10 @@ pub enum OperatorFault {
     /// The kernels that compute this kind of operator take other integers.
     #[error("no kernel computes it on {0}")]
     NoKernel(ElementType),
+
+    /// The [recipe](crate::Recipe) says float32.
+    #[error("the recipe says float32")]
+    Recipe,
 
     /// Nothing keeps it from being integer, but whoever quantized the model left it float.
     #[error("whoever quantized the model left it float")]

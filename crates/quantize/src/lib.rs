@@ -32,7 +32,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`compare`] then runs both on further samples, and tells layer by layer what the integers cost.
+//! [`compare`] then runs both on further samples, and tells layer by layer what the integers cost. Where a few layers lose
+//! too much, a [`Recipe`] gives them another [`Precision`], and a [`Search`] finds out which.
 //!
 //! # Operators
 //! Every operator that has an integer kernel becomes integer; values are rescaled by QUANTIZE operators where an operator
@@ -74,16 +75,23 @@ mod comparison;
 mod error;
 mod lower;
 mod parameters;
+mod parts;
+mod recipe;
 mod report;
 mod rewrite;
 mod rules;
 mod scales;
 mod scheme;
+mod search;
 mod triangle;
 
 pub use burnlite_tflite::{Obstacle, Target};
 pub use calibrate::{Bounds, Calibration, CalibrationMethod, Sample, SecondMoments};
 pub use comparison::{Comparison, Difference, LayerComparison, Measures, compare};
 pub use error::{Error, OperatorFault, SampleFault};
-pub use report::{FloatOperator, FloatReason, KeptFloat, QuantizedTensor, Remark, Report, Role};
+pub use recipe::{Precision, Recipe, RecipeRule};
+pub use report::{
+    FloatOperator, FloatReason, KeptFloat, OperatorPrecision, QuantizedTensor, Remark, Report, Role,
+};
 pub use scheme::{Compat, IoType, Quantizer, Scheme, WeightRounding};
+pub use search::{Cost, LayerSensitivity, Outcome, Proposal, Search};

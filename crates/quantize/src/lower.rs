@@ -9,6 +9,7 @@ use std::borrow::Cow;
 
 use burnlite_tflite::{Element, Graph, Op, Operator, Tensor, TensorId};
 
+use crate::parts::Parts;
 use crate::rules::{real_results, rule_of};
 use crate::{Bounds, Calibration, Compat, OperatorFault, Quantizer, Scheme};
 
@@ -21,23 +22,24 @@ pub(crate) struct Lowered<'g, 'a> {
     pub(crate) ranges: Vec<Option<Bounds>>,
 }
 
-/// Rewrites what the kernels of the scheme on the target lack, and TensorFlow does not leave float.
+/// Rewrites what the kernels of an operator's scheme on the target lack, and TensorFlow does not leave float.
 pub(crate) fn lower<'g, 'a>(
     quantizer: &Quantizer,
     source: &'g Graph<'a>,
-    calibration: &Calibration,
+    parts: &Parts<'_>,
 ) -> Lowered<'g, 'a> {
     let origins = (0..source.operators.len()).collect();
     let mut lowered = Lowered { graph: Cow::Borrowed(source), origins, ranges: Vec::new() };
-    let is_lacking = |operator: &Operator| is_lacking(quantizer, source, operator);
-    if !source.operators.iter().any(is_lacking) {
+    let is_lacking =
+        |(index, operator): (usize, &Operator)| is_lacking(quantizer, parts.scheme(index), source, operator);
+    if !source.operators.iter().enumerate().any(is_lacking) {
         return lowered;
     }
     lowered.graph = Cow::Owned(Graph { operators: Vec::new(), ..source.clone() });
     lowered.origins.clear();
     for (index, operator) in source.operators.iter().enumerate() {
-        let written = match is_lacking(operator) {
-            true => lowered.rewritten(operator, calibration),
+        let written = match is_lacking((index, operator)) {
+            true => lowered.rewritten(operator, parts.calibration(index)),
             false => None,
         };
         let written = written.unwrap_or_else(|| vec![operator.clone()]);
@@ -47,19 +49,20 @@ pub(crate) fn lower<'g, 'a>(
     lowered
 }
 
-fn is_lacking(quantizer: &Quantizer, graph: &Graph<'_>, operator: &Operator) -> bool {
+fn is_lacking(quantizer: &Quantizer, scheme: Option<Scheme>, graph: &Graph<'_>, operator: &Operator) -> bool {
     if real_results(graph, operator).count() != operator.outputs.len() {
         return false;
     }
     if lacks_bias(operator) {
         return true;
     }
-    let is_left_float = match quantizer.scheme {
+    let Some(scheme) = scheme else { return false };
+    let is_left_float = match scheme {
         Scheme::Int16x8 => false,
         Scheme::Int8 => quantizer.compat == Compat::TensorFlow,
         Scheme::DynamicRange | Scheme::Float16 => true,
     };
-    let fault = rule_of(graph, operator, quantizer).err();
+    let fault = rule_of(graph, operator, quantizer, scheme).err();
     let is_kind =
         matches!(fault, Some(OperatorFault::NoRule | OperatorFault::NoKernel(_) | OperatorFault::Divisor));
     is_kind && !is_left_float

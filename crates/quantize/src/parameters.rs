@@ -55,9 +55,9 @@ pub(crate) trait Arithmetic {
     fn bias(&self, bias: &[f32], scale: &[f32]) -> BiasValues;
 }
 
-/// The arithmetic that was asked for.
-pub(crate) fn arithmetic(quantizer: &Quantizer) -> Box<dyn Arithmetic> {
-    match (quantizer.scheme, quantizer.compat) {
+/// The arithmetic that was asked for, in a scheme.
+pub(crate) fn arithmetic(quantizer: &Quantizer, scheme: Scheme) -> Box<dyn Arithmetic> {
+    match (scheme, quantizer.compat) {
         (Scheme::Int16x8, Compat::TensorFlow) => Box::new(TensorFlowInt16x8),
         (Scheme::Int16x8, Compat::Best) => Box::new(BestInt16x8 {
             headroom: quantizer.headroom,

@@ -5,7 +5,7 @@ use core::fmt;
 use burnlite_tflite::{ElementType, Tensor};
 use serde::{Serialize, Serializer};
 
-use crate::{OperatorFault, Scheme};
+use crate::{OperatorFault, Precision, Scheme};
 
 /// What was done to a model. [`Display`](fmt::Display) gives a text of one line per fact.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -18,6 +18,8 @@ pub struct Report {
     pub constant_bytes_before: usize,
     /// Bytes of all constants after.
     pub constant_bytes_after: usize,
+    /// The operators of the float model on real numbers, where the scheme has integer activations.
+    pub operators: Vec<OperatorPrecision>,
     /// The tensors that became integers, in the order in which they were reached.
     pub tensors: Vec<QuantizedTensor>,
     /// Number of layers whose bias makes up for the rounding of the weights.
@@ -28,6 +30,18 @@ pub struct Report {
     pub float_operators: Vec<FloatOperator>,
     /// What to look at if results are not as expected.
     pub remarks: Vec<Remark>,
+}
+
+/// With which numbers an operator computes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct OperatorPrecision {
+    /// Its index in the float model.
+    pub index: usize,
+    /// Its kind.
+    pub name: String,
+    /// Its precision.
+    pub precision: Precision,
 }
 
 /// A tensor that became integers.
@@ -136,6 +150,7 @@ impl Report {
             scheme,
             constant_bytes_before: constant_bytes(tensors),
             constant_bytes_after: 0,
+            operators: Vec::new(),
             tensors: Vec::new(),
             corrected_biases: 0,
             kept_float: Vec::new(),
@@ -193,6 +208,9 @@ impl fmt::Display for Report {
             writeln!(formatter, "the biases of {count} layers make up for the rounding of their weights")?;
         }
         self.kept_float.iter().try_for_each(|tensor| writeln!(formatter, "{tensor}"))?;
+        let usual = [Precision::of(self.scheme), Precision::Float32];
+        let unusual = self.operators.iter().filter(|operator| !usual.contains(&operator.precision));
+        unusual.into_iter().try_for_each(|operator| writeln!(formatter, "{operator}"))?;
         self.float_operators
             .iter()
             .try_for_each(|operator| writeln!(formatter, "stays float32: {operator}"))?;
@@ -207,6 +225,12 @@ impl fmt::Display for KeptFloat {
             FloatReason::Output => "an output of the model",
         };
         write!(formatter, "'{}' stays float32: {reason}", self.name)
+    }
+}
+
+impl fmt::Display for OperatorPrecision {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "operator {} ({}): {}", self.index, self.name, self.precision)
     }
 }
 

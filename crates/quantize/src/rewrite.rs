@@ -1,5 +1,6 @@
 //! From a float graph to an integer graph.
 
+mod activations;
 mod boundary;
 mod constants;
 mod layer;
@@ -10,18 +11,21 @@ use std::collections::BTreeMap;
 
 use burnlite_runtime::{Error as RuntimeError, Interpreter, InterpreterOptions, Kernels, Numerics};
 use burnlite_tflite::{
-    ElementType, Graph, Metadata, Model, Op, Operator, Quantization, Signature, Target, Tensor, TensorId,
+    ElementType, Graph, Metadata, Model, Op, Operator, Signature, Target, Tensor, TensorId,
 };
 
 use crate::calibrate::{first_not_finite, float_graph};
 use crate::lower::{Lowered, lower};
-use crate::parameters::{Parameters, arithmetic};
+use crate::parameters::{LayerScales, Parameters, arithmetic};
+use crate::parts::Parts;
 use crate::report::constant_bytes;
-use crate::rules::{Rule, coefficients, is_real, real_results, reals, rule_of};
-use crate::scales::{NO_MAGNITUDE, Scales, Source};
+use crate::rules::{Rule, coefficients, computes_reals, real_results, reals, rule_of};
+use crate::scales::{Scales, Source};
 use crate::{
-    Calibration, Error, FloatOperator, IoType, Quantizer, Remark, Report, Role, Scheme, SecondMoments,
+    Calibration, Error, FloatOperator, OperatorFault, OperatorPrecision, Precision, Quantizer, Report,
+    Scheme, SecondMoments,
 };
+use activations::Home;
 
 /// The metadata entry that says which release of TensorFlow has the model's operators; its text takes 16 bytes.
 const MIN_RUNTIME_VERSION: &str = "min_runtime_version";
@@ -33,14 +37,16 @@ pub(crate) fn quantize<'a>(
     moments: Option<&SecondMoments>,
 ) -> Result<(Model<'a>, Report), Error> {
     let graph = float_graph(model)?;
-    quantizer.check_io_types()?;
+    quantizer.check_scheme()?;
     calibration.check_graph(graph)?;
     moments.map_or(Ok(()), |moments| moments.check_graph(graph))?;
-    let calibration = &*calibration.by(quantizer.calibration_method, quantizer.scheme)?;
-    let lowered = lower(quantizer, graph, calibration);
+    let parts = Parts::new(quantizer, graph, calibration)?;
+    let lowered = lower(quantizer, graph, &parts);
     let same = |(graph, report)| (graph, model.signatures.clone(), report);
     let (graph, signatures, report) = match quantizer.scheme {
-        Scheme::Int16x8 | Scheme::Int8 => integers(quantizer, model, &lowered, calibration, moments)?,
+        Scheme::Int16x8 | Scheme::Int8 => {
+            integers(quantizer, model, &parts, &lowered, (calibration, moments))?
+        }
         Scheme::DynamicRange => same(weights_only::dynamic_range(&lowered.graph)?),
         Scheme::Float16 => same(weights_only::float16(&lowered.graph)?),
     };
@@ -96,40 +102,137 @@ fn check_runs(target: Target, float: &Model<'_>, quantized: &Model<'_>) -> Resul
 fn integers<'a>(
     quantizer: &Quantizer,
     model: &Model<'a>,
+    parts: &Parts<'_>,
     lowered: &Lowered<'_, 'a>,
-    calibration: &Calibration,
-    moments: Option<&SecondMoments>,
+    (calibration, moments): (&Calibration, Option<&SecondMoments>),
 ) -> Result<(Graph<'a>, Vec<Signature>, Report), Error> {
     let Lowered { graph, origins, ranges } = lowered;
     let graph = graph.as_ref();
-    let rules: Vec<_> = graph.operators.iter().map(|operator| rule_of(graph, operator, quantizer)).collect();
-    let arithmetic = arithmetic(quantizer);
-    let source = Source {
-        graph,
+    let rule = |(operator, &origin): (&Operator, &usize)| {
+        let part = parts.number(origin).ok_or(OperatorFault::Recipe)?;
+        Ok((part, rule_of(graph, operator, quantizer, parts.all[part].scheme)?))
+    };
+    let rules: Vec<OperatorRule> = graph.operators.iter().zip(origins).map(rule).collect();
+    let arithmetics: Vec<_> = parts.all.iter().map(|part| arithmetic(quantizer, part.scheme)).collect();
+    let rules_of_parts: Vec<_> = (0..parts.all.len()).map(|part| rules_of_part(&rules, part)).collect();
+    let numbers = |number: usize| {
+        let source = Source {
+            scheme: parts.all[number].scheme,
+            graph,
+            rules: &rules_of_parts[number],
+            calibration: &parts.all[number].calibration,
+            more_ranges: ranges,
+            arithmetic: arithmetics[number].as_ref(),
+        };
+        Ok(Numbers { source, scales: source.scales()? })
+    };
+    let report = report(quantizer, model.main()?, lowered, &rules, parts)?;
+    let rewriter = Rewriter {
+        quantizer,
+        float: graph,
+        origins,
         rules: &rules,
         calibration,
         moments,
-        more_ranges: ranges,
-        origins,
-        arithmetic: arithmetic.as_ref(),
+        parts: (0..parts.all.len()).map(numbers).collect::<Result<_, Error>>()?,
+        graph: Graph { operators: Vec::new(), ..graph.clone() },
+        homes: BTreeMap::new(),
+        twins: BTreeMap::new(),
+        inputs: BTreeMap::new(),
+        outputs: BTreeMap::new(),
+        rescaled: Vec::new(),
+        constants: Vec::new(),
+        report,
     };
-    Rewriter::new(quantizer, source)?.rewrite(&model.signatures)
+    rewriter.rewrite(&model.signatures)
+}
+
+/// The part of an operator and its rule there, or why it stays float.
+type OperatorRule = Result<(usize, Rule), OperatorFault>;
+
+/// The rules of a part's operators; `None` for all others.
+fn rules_of_part(rules: &[OperatorRule], number: usize) -> Vec<Option<Rule>> {
+    let of_part = |rule: &OperatorRule| match rule {
+        Ok((part, rule)) if *part == number => Some(*rule),
+        _ => None,
+    };
+    rules.iter().map(of_part).collect()
+}
+
+/// A report that knows the operators.
+fn report(
+    quantizer: &Quantizer,
+    model: &Graph<'_>,
+    lowered: &Lowered<'_, '_>,
+    rules: &[OperatorRule],
+    parts: &Parts<'_>,
+) -> Result<Report, Error> {
+    let mut report = Report::new(quantizer.scheme, &lowered.graph.tensors);
+    for ((operator, &index), rule) in lowered.graph.operators.iter().zip(&lowered.origins).zip(rules) {
+        let precision = match rule {
+            Ok((part, _)) => Precision::of(parts.all[*part].scheme),
+            Err(reason) => {
+                let (name, reason) = (operator.op.name().to_string(), reason.clone());
+                report.float_operators.push(FloatOperator { index, name, reason });
+                Precision::Float32
+            }
+        };
+        // Several operators may be written for one.
+        match report.operators.last_mut().filter(|last| last.index == index) {
+            Some(last) => last.precision = last.precision.max(precision),
+            None if computes_reals(&lowered.graph, operator) => {
+                let name = model.operators[index].op.name().to_string();
+                report.operators.push(OperatorPrecision { index, name, precision });
+            }
+            None => {}
+        }
+    }
+    if quantizer.integer_only && !report.float_operators.is_empty() {
+        return Err(Error::NotIntegerOnly { operators: report.float_operators });
+    }
+    Ok(report)
+}
+
+/// What the operators of one scheme go by.
+struct Numbers<'s, 'a> {
+    source: Source<'s, 'a>,
+    scales: Scales,
+}
+
+impl Numbers<'_, '_> {
+    /// How an activation is an integer for these operators.
+    fn parameters(&self, id: TensorId) -> Result<Parameters, Error> {
+        self.scales.tensors[id.index()].map_or_else(|| self.source.own(id), Ok)
+    }
+
+    fn scales_around(&self, input: TensorId, operator: &Operator) -> LayerScales {
+        let scale = |id: TensorId| self.scales.tensors[id.index()].map_or(0.0, |parameters| parameters.scale);
+        LayerScales { input: scale(input), output: operator.outputs.first().map_or(0.0, |&id| scale(id)) }
+    }
 }
 
 /// The graph under construction: a copy of the float graph, in which tensor after tensor becomes integer. Tensors keep
 /// their indices; new ones come behind.
 struct Rewriter<'s, 'a> {
     quantizer: &'s Quantizer,
-    source: Source<'s, 'a>,
-    scales: Scales,
+    float: &'s Graph<'a>,
+    /// The operators of the float model from which operators come.
+    origins: &'s [usize],
+    rules: &'s [OperatorRule],
+    calibration: &'s Calibration,
+    moments: Option<&'s SecondMoments>,
+    /// For each scheme; the first is that of inputs and outputs.
+    parts: Vec<Numbers<'s, 'a>>,
     graph: Graph<'a>,
+    /// The integers of each activation that has some.
+    homes: BTreeMap<TensorId, Home>,
     /// The float tensors that stand beside integer ones.
     twins: BTreeMap<TensorId, TensorId>,
     /// The tensors that the caller sets and reads, where they are not those of the float model.
     inputs: BTreeMap<TensorId, TensorId>,
     outputs: BTreeMap<TensorId, TensorId>,
-    /// Tensors that were rescaled, with what they have become.
-    rescaled: Vec<(TensorId, Parameters, TensorId)>,
+    /// Activations that were rescaled, with the part and the parameters of what they have become.
+    rescaled: Vec<(TensorId, (usize, Parameters), TensorId)>,
     /// Constants that were quantized, with the float tensors they come from: a constant with several users may need
     /// other integers for each.
     constants: Vec<(TensorId, TensorId)>,
@@ -137,103 +240,64 @@ struct Rewriter<'s, 'a> {
 }
 
 impl<'s, 'a> Rewriter<'s, 'a> {
-    fn new(quantizer: &'s Quantizer, source: Source<'s, 'a>) -> Result<Self, Error> {
-        let graph = Graph { operators: Vec::new(), ..source.graph.clone() };
-        let mut report = Report::new(quantizer.scheme, &source.graph.tensors);
-        for (index, (operator, rule)) in source.graph.operators.iter().zip(source.rules).enumerate() {
-            if let Err(reason) = rule {
-                let (index, name) = (source.origins[index], operator.op.name().to_string());
-                report.float_operators.push(FloatOperator { index, name, reason: reason.clone() });
-            }
-        }
-        if quantizer.integer_only && !report.float_operators.is_empty() {
-            return Err(Error::NotIntegerOnly { operators: report.float_operators });
-        }
-        let scales = source.scales(quantizer.scheme)?;
-        let (twins, inputs, outputs) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        let (rescaled, constants) = (Vec::new(), Vec::new());
-        Ok(Self { quantizer, source, scales, graph, twins, inputs, outputs, rescaled, constants, report })
-    }
-
     fn rewrite(mut self, signatures: &[Signature]) -> Result<(Graph<'a>, Vec<Signature>, Report), Error> {
         self.become_integer()?;
         self.boundary_inputs();
-        for (index, operator) in self.source.graph.operators.iter().enumerate() {
-            match &self.source.rules[index] {
-                Ok(Rule::Passthrough) => self.graph.operators.push(operator.clone()),
-                Ok(rule) => self.integer_operator(index, operator, *rule)?,
+        for (index, operator) in self.float.operators.iter().enumerate() {
+            match &self.rules[index] {
+                Ok((part, Rule::Passthrough)) => self.passthrough(*part, operator)?,
+                Ok((part, rule)) => self.integer_operator((index, *part), operator, *rule)?,
                 Err(_) => self.float_operator(operator),
             }
         }
-        self.boundary_outputs();
+        self.boundary_outputs()?;
         let signatures = self.boundary(signatures);
         self.report.constant_bytes_after = constant_bytes(&self.graph.tensors);
         Ok((self.graph, signatures, self.report))
     }
 
-    /// Gives every activation that an integer operator touches its integers.
-    fn become_integer(&mut self) -> Result<(), Error> {
-        let graph = self.source.graph;
-        let has_integers = |io_type, ids: &'s [TensorId]| if io_type == IoType::Float32 { &[] } else { ids };
-        let inputs = has_integers(self.quantizer.input_type, &graph.inputs);
-        let outputs = has_integers(self.quantizer.output_type, &graph.outputs);
-        let operators = graph.operators.iter().zip(self.source.rules);
-        let integer = operators.filter(|(_, rule)| matches!(rule, Ok(rule) if *rule != Rule::Passthrough));
-        let touched = integer.flat_map(|(operator, _)| {
-            reals(graph, operator).chain(real_results(graph, operator)).map(|(_, id)| id)
-        });
-        for id in inputs.iter().copied().chain(touched).chain(outputs.iter().copied()) {
-            let is_activation = is_real(graph, id) && self.tensor(id).data.is_none();
-            if is_activation && !self.is_integer(id) {
-                self.set_activation(id)?;
+    /// Puts an operator into the graph that reads real numbers as integers and computes none.
+    fn passthrough(&mut self, part: usize, operator: &Operator) -> Result<(), Error> {
+        let mut rewritten = operator.clone();
+        for (position, id) in reals(self.float, operator) {
+            if self.is_integer(id) {
+                let parameters = self.parts[part].parameters(id)?;
+                rewritten.inputs[position] = Some(self.version(id, part, parameters));
             }
         }
+        self.graph.operators.push(rewritten);
         Ok(())
-    }
-
-    fn set_activation(&mut self, id: TensorId) -> Result<(), Error> {
-        let name = || self.source.graph.tensors[id.index()].name.clone();
-        let parameters = self.scales.tensors[id.index()].map_or_else(|| self.source.own(id), Ok)?;
-        let is_zero = self.source.range(id).is_some_and(|range| range.magnitude() < NO_MAGNITUDE);
-        if is_zero {
-            self.report.remarks.push(Remark::AlwaysZero { tensor: name() });
-        }
-        let quantized = self.activation_like(id, parameters);
-        self.report.add(Role::Activation, &quantized);
-        self.graph.tensors[id.index()] = quantized;
-        Ok(())
-    }
-
-    /// A tensor with the name and the shape of a float activation, and the given parameters.
-    fn activation_like(&self, id: TensorId, parameters: Parameters) -> Tensor<'a> {
-        Tensor {
-            element_type: self.quantizer.scheme.activation_type(),
-            quantization: Some(Quantization::per_tensor(parameters.scale, parameters.zero_point)),
-            range: None,
-            ..self.tensor(id).clone()
-        }
     }
 
     /// Puts an integer operator into the graph, with the rescaling that its operands and results need.
-    fn integer_operator(&mut self, index: usize, operator: &Operator, rule: Rule) -> Result<(), Error> {
+    fn integer_operator(
+        &mut self,
+        (index, part): (usize, usize),
+        operator: &Operator,
+        rule: Rule,
+    ) -> Result<(), Error> {
         let mut rewritten = operator.clone();
-        if self.quantizer.scheme == Scheme::Int16x8 {
-            say_what_is_computed(&mut rewritten.op, self.quantizer.bias_type());
+        if self.parts[part].source.scheme == Scheme::Int16x8 {
+            say_what_is_computed(&mut rewritten.op, self.quantizer.bias_type(Scheme::Int16x8));
         }
-        if let Rule::Weighted(operands) = rule {
-            self.layer(index, operator, operands, &mut rewritten)?;
-        } else {
-            for (position, id) in reals(self.source.graph, operator) {
-                rewritten.inputs[position] = Some(match coefficients(&operator.op) == Some(position) {
-                    true => self.coefficients(id)?,
-                    false => self.operand((index, position), id)?,
-                });
+        let weights = match rule {
+            Rule::Weighted(operands) => {
+                self.layer((index, part), operator, operands, &mut rewritten)?;
+                Some(operands)
             }
+            _ => None,
+        };
+        let is_constant = |position| weights.is_some_and(|it| position == it.weights || position == it.bias);
+        for (position, id) in reals(self.float, operator).filter(|&(position, _)| !is_constant(position)) {
+            rewritten.inputs[position] = Some(match coefficients(&operator.op) == Some(position) {
+                true => self.coefficients(id, part)?,
+                false => self.operand((index, position), id, part)?,
+            });
         }
         let mut after = Vec::new();
-        for (position, id) in real_results(self.source.graph, operator) {
-            if let Some(&parameters) = self.scales.results.get(&(index, position)) {
-                let written = self.add_activation(id, parameters);
+        for (position, id) in real_results(self.float, operator) {
+            if let Some(&parameters) = self.parts[part].scales.results.get(&(index, position)) {
+                let written = self.add_activation(id, part, parameters);
                 rewritten.outputs[position] = written;
                 after.push(Operator::new(Op::Quantize, [written], [id]));
             }
@@ -243,39 +307,14 @@ impl<'s, 'a> Rewriter<'s, 'a> {
         Ok(())
     }
 
-    /// The tensor that an integer operator reads as an operand.
-    fn operand(&mut self, place: (usize, usize), id: TensorId) -> Result<TensorId, Error> {
-        let wanted = self.scales.operands.get(&place).copied();
-        if self.tensor(id).data.is_some() {
-            let parameters = wanted.map_or_else(|| self.source.constant(id), Ok)?;
-            return self.constant_operand(id, parameters);
-        }
-        let Some(parameters) = wanted else { return Ok(id) };
-        let found = self.rescaled.iter().find(|(source, to, _)| *source == id && *to == parameters);
-        if let Some(&(_, _, rescaled)) = found {
-            return Ok(rescaled);
-        }
-        let rescaled = self.add_activation(id, parameters);
-        self.graph.operators.push(Operator::new(Op::Quantize, [id], [rescaled]));
-        self.rescaled.push((id, parameters, rescaled));
-        Ok(rescaled)
-    }
-
-    /// Adds a tensor for another version of an activation.
-    fn add_activation(&mut self, id: TensorId, parameters: Parameters) -> TensorId {
-        let mut tensor = self.activation_like(id, parameters);
-        tensor.name = format!("{}_rescaled_{}", tensor.name, self.graph.tensors.len());
-        self.graph.add_tensor(tensor)
-    }
-
     /// Puts a float operator into the graph, with the DEQUANTIZE and QUANTIZE operators around it.
     fn float_operator(&mut self, operator: &Operator) {
         let mut rewritten = operator.clone();
-        for (position, id) in reals(self.source.graph, operator) {
+        for (position, id) in reals(self.float, operator) {
             rewritten.inputs[position] = Some(self.float_version(id));
         }
         let mut after = Vec::new();
-        for (position, id) in real_results(self.source.graph, operator) {
+        for (position, id) in real_results(self.float, operator) {
             if self.is_integer(id) {
                 let twin = self.add_twin(id);
                 rewritten.outputs[position] = twin;
@@ -288,14 +327,12 @@ impl<'s, 'a> Rewriter<'s, 'a> {
 
     /// The tensor as it is in the float model.
     fn tensor(&self, id: TensorId) -> &'s Tensor<'a> {
-        &self.source.graph.tensors[id.index()]
+        &self.float.tensors[id.index()]
     }
 
     /// Whether an activation of the float model has become integer.
     fn is_integer(&self, id: TensorId) -> bool {
-        self.tensor(id).data.is_none()
-            && self.tensor(id).element_type == ElementType::Float32
-            && self.graph.tensors[id.index()].element_type != ElementType::Float32
+        self.homes.contains_key(&id)
     }
 }
 

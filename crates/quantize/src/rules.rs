@@ -127,14 +127,14 @@ fn integer_type(
     })
 }
 
-/// The rule for an operator of a graph; a fault is why it has to stay float.
+/// The rule for an operator of a graph in a scheme; a fault is why it has to stay float.
 pub(crate) fn rule_of(
     graph: &Graph<'_>,
     operator: &Operator,
     quantizer: &Quantizer,
+    scheme: Scheme,
 ) -> Result<Rule, OperatorFault> {
-    let scheme = quantizer.scheme;
-    if reals(graph, operator).next().is_none() && real_results(graph, operator).next().is_none() {
+    if !computes_reals(graph, operator) {
         return Ok(Rule::Passthrough);
     }
     let rule = rule(&operator.op).ok_or_else(|| missing_rule(&operator.op))?;
@@ -155,7 +155,7 @@ pub(crate) fn rule_of(
                 float_constant(graph, operand, required(operator, operand)?)?;
             }
         }
-        Rule::SameScale if matches!(operator.op, Op::Sum(_)) && !is_sum_cut_off(quantizer) => {
+        Rule::SameScale if matches!(operator.op, Op::Sum(_)) && !is_sum_cut_off(quantizer, scheme) => {
             return Ok(OWN);
         }
         Rule::SameScale | Rule::Passthrough => {}
@@ -164,8 +164,8 @@ pub(crate) fn rule_of(
 }
 
 /// TensorFlow's 16-bit sums have the scale of what they add, and are cut off.
-fn is_sum_cut_off(quantizer: &Quantizer) -> bool {
-    quantizer.compat == Compat::TensorFlow && quantizer.scheme == Scheme::Int16x8
+fn is_sum_cut_off(quantizer: &Quantizer, scheme: Scheme) -> bool {
+    quantizer.compat == Compat::TensorFlow && scheme == Scheme::Int16x8
 }
 
 /// The position of an operand that is a constant of 8 bits whatever the activations: the slope of PRELU.
@@ -188,6 +188,11 @@ pub(crate) fn real_results<'g>(
     operator: &'g Operator,
 ) -> impl Iterator<Item = (usize, TensorId)> + 'g {
     operator.outputs.iter().copied().enumerate().filter(|&(_, id)| is_real(graph, id))
+}
+
+/// Whether an operator has to do with real numbers at all.
+pub(crate) fn computes_reals(graph: &Graph<'_>, operator: &Operator) -> bool {
+    reals(graph, operator).next().is_some() || real_results(graph, operator).next().is_some()
 }
 
 pub(crate) fn is_real(graph: &Graph<'_>, id: TensorId) -> bool {

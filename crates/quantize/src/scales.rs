@@ -13,7 +13,7 @@ use burnlite_tflite::{Graph, TensorId};
 use crate::calibrate::first_not_finite;
 use crate::parameters::{Arithmetic, Parameters};
 use crate::rules::Rule;
-use crate::{Bounds, Calibration, Error, OperatorFault, Scheme, SecondMoments};
+use crate::{Bounds, Calibration, Error, Scheme};
 
 /// An activation below this magnitude counts as always zero. (TensorFlow's calibration leaves 1.2e-38 as the maximum of a
 /// tensor that was never positive.)
@@ -39,24 +39,23 @@ pub(crate) struct Scales {
     pub(crate) results: BTreeMap<Place, Parameters>,
 }
 
-/// What the scales follow from.
+/// What the scales of a scheme follow from.
 #[derive(Clone, Copy)]
 pub(crate) struct Source<'s, 'a> {
+    pub(crate) scheme: Scheme,
     pub(crate) graph: &'s Graph<'a>,
-    pub(crate) rules: &'s [Result<Rule, OperatorFault>],
+    /// `None` for operators that stay float, or are of another scheme.
+    pub(crate) rules: &'s [Option<Rule>],
     /// The ranges of the float model's tensors, and those of tensors behind them.
     pub(crate) calibration: &'s Calibration,
-    pub(crate) moments: Option<&'s SecondMoments>,
     pub(crate) more_ranges: &'s [Option<Bounds>],
-    /// The operators of the float model from which operators come.
-    pub(crate) origins: &'s [usize],
     pub(crate) arithmetic: &'s dyn Arithmetic,
 }
 
 impl Source<'_, '_> {
-    /// The scales of a scheme. Every activation of an integer operator has one.
-    pub(crate) fn scales(self, scheme: Scheme) -> Result<Scales, Error> {
-        match scheme {
+    /// The scales. Every activation of an integer operator has one.
+    pub(crate) fn scales(self) -> Result<Scales, Error> {
+        match self.scheme {
             Scheme::Int8 => propagate::scales(self),
             _ => forward::scales(self),
         }
@@ -97,7 +96,7 @@ impl Source<'_, '_> {
     /// Activations of integer operators that have no scale yet get that of their own range.
     fn complete(&self, tensors: &mut [Option<Parameters>]) -> Result<(), Error> {
         let operators = self.graph.operators.iter().zip(self.rules);
-        let integer = operators.filter(|(_, rule)| matches!(rule, Ok(rule) if *rule != Rule::Passthrough));
+        let integer = operators.filter(|(_, rule)| matches!(rule, Some(rule) if *rule != Rule::Passthrough));
         let activations = integer.flat_map(|(operator, _)| {
             let operands = operator.inputs.iter().copied().flatten();
             operands.chain(operator.outputs.iter().copied())

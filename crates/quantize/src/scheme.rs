@@ -4,7 +4,7 @@ use core::fmt;
 
 use burnlite_tflite::{ElementType, Model, Target};
 
-use crate::{Calibration, CalibrationMethod, Error, Report, SecondMoments};
+use crate::{Calibration, CalibrationMethod, Error, Recipe, Report, SecondMoments};
 
 /// Which integers take the place of floats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -116,9 +116,10 @@ pub enum IoType {
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Quantizer {
     pub(crate) scheme: Scheme,
+    pub(crate) recipe: Recipe,
     pub(crate) compat: Compat,
     pub(crate) target: Target,
     pub(crate) calibration_method: CalibrationMethod,
@@ -138,6 +139,7 @@ impl Quantizer {
     pub const fn new(scheme: Scheme) -> Self {
         Self {
             scheme,
+            recipe: Recipe::EMPTY,
             compat: Compat::Best,
             target: Target::TfLite,
             calibration_method: CalibrationMethod::MinMax,
@@ -159,8 +161,9 @@ impl Quantizer {
     ///
     /// let quantizer = Quantizer::new(Scheme::Int16x8).compat(Compat::TensorFlow);
     /// ```
-    pub const fn compat(self, compat: Compat) -> Self {
-        Self { compat, ..self }
+    pub const fn compat(mut self, compat: Compat) -> Self {
+        self.compat = compat;
+        self
     }
 
     /// The same with other ranges of the activations than their extremes. Headroom comes on top of them.
@@ -171,8 +174,9 @@ impl Quantizer {
     /// let method = CalibrationMethod::Percentile(0.0001);
     /// let quantizer = Quantizer::new(Scheme::Int8).calibration_method(method);
     /// ```
-    pub const fn calibration_method(self, calibration_method: CalibrationMethod) -> Self {
-        Self { calibration_method, ..self }
+    pub const fn calibration_method(mut self, calibration_method: CalibrationMethod) -> Self {
+        self.calibration_method = calibration_method;
+        self
     }
 
     /// The same with another headroom: in 16x8 of [`Compat::Best`], the ranges of activations are so many times those that
@@ -184,8 +188,9 @@ impl Quantizer {
     /// // Calibrated with every sample that there is: nothing lies beyond.
     /// let quantizer = Quantizer::new(Scheme::Int16x8).headroom(1.0);
     /// ```
-    pub const fn headroom(self, headroom: f32) -> Self {
-        Self { headroom, ..self }
+    pub const fn headroom(mut self, headroom: f32) -> Self {
+        self.headroom = headroom;
+        self
     }
 
     /// The same for another runtime; LiteRT by default. What its kernels lack is written with others or stays float, and
@@ -196,18 +201,21 @@ impl Quantizer {
     ///
     /// let quantizer = Quantizer::new(Scheme::Int16x8).target(Target::TfLiteMicro);
     /// ```
-    pub const fn target(self, target: Target) -> Self {
-        Self { target, ..self }
+    pub const fn target(mut self, target: Target) -> Self {
+        self.target = target;
+        self
     }
 
     /// The same with inputs of the given type.
-    pub const fn input_type(self, input_type: IoType) -> Self {
-        Self { input_type, ..self }
+    pub const fn input_type(mut self, input_type: IoType) -> Self {
+        self.input_type = input_type;
+        self
     }
 
     /// The same with outputs of the given type.
-    pub const fn output_type(self, output_type: IoType) -> Self {
-        Self { output_type, ..self }
+    pub const fn output_type(mut self, output_type: IoType) -> Self {
+        self.output_type = output_type;
+        self
     }
 
     /// The same with or without bias correction. The default is with in [`Compat::Best`] where the calibration ran on
@@ -218,8 +226,36 @@ impl Quantizer {
     /// before that is quantized (Nagel et al. 2019, "Data-Free Quantization Through Weight Equalization and Bias
     /// Correction", section 4.2, with measured means). It costs nothing at run time. Layers without a bias stay as
     /// they are; where the correction was asked for, the report names them.
-    pub const fn bias_correction(self, bias_correction: bool) -> Self {
-        Self { bias_correction: Some(bias_correction), ..self }
+    pub const fn bias_correction(mut self, bias_correction: bool) -> Self {
+        self.bias_correction = Some(bias_correction);
+        self
+    }
+
+    /// The same with operators of other precisions than the scheme's. Where they meet, QUANTIZE and DEQUANTIZE operators
+    /// turn the numbers of one into those of the other; inputs and outputs are those of the scheme.
+    ///
+    /// ```
+    /// # use burnlite_tflite::{ElementType, Graph, Model, Op, Operator, SoftmaxOptions, Tensor};
+    /// use burnlite_quantize::{Calibration, Precision, Quantizer, Recipe, RecipeRule, Scheme};
+    ///
+    /// # let mut graph = Graph::default();
+    /// # let [x, y, z] = ["x", "y", "z"].map(|name| graph.add_tensor(Tensor::new(name, ElementType::Float32, [1, 2])));
+    /// # graph.operators.push(Operator::new(Op::Relu, [x], [y]));
+    /// # graph.operators.push(Operator::new(Op::Softmax(SoftmaxOptions { beta: 1.0 }), [y], [z]));
+    /// # graph.inputs.push(x);
+    /// # graph.outputs.push(z);
+    /// # let model = Model::new(graph);
+    /// // A model of RELU and SOFTMAX.
+    /// let calibration = Calibration::run(&model, [[[0.5, 1.0]]], |_| ())?;
+    /// let recipe = Recipe::from_iter([RecipeRule::new(Precision::Int16x8).kind("SOFTMAX")]);
+    /// let (quantized, report) = Quantizer::new(Scheme::Int8).recipe(recipe).quantize(&model, &calibration)?;
+    /// let precisions: Vec<_> = report.operators.iter().map(|operator| operator.precision).collect();
+    /// assert_eq!(precisions, [Precision::Int8, Precision::Int16x8]);
+    /// # Ok::<(), burnlite_quantize::Error>(())
+    /// ```
+    pub fn recipe(mut self, recipe: Recipe) -> Self {
+        self.recipe = recipe;
+        self
     }
 
     /// The same with another rounding of the weights of layers; [`WeightRounding::Nearest`] by default.
@@ -229,8 +265,9 @@ impl Quantizer {
     ///
     /// let quantizer = Quantizer::new(Scheme::Int16x8).weight_rounding(WeightRounding::Mse);
     /// ```
-    pub const fn weight_rounding(self, weight_rounding: WeightRounding) -> Self {
-        Self { weight_rounding, ..self }
+    pub const fn weight_rounding(mut self, weight_rounding: WeightRounding) -> Self {
+        self.weight_rounding = weight_rounding;
+        self
     }
 
     /// The same with or without the demand that every operator on real numbers be integer.
@@ -259,8 +296,9 @@ impl Quantizer {
     /// assert!(matches!(refused, Err(Error::NotIntegerOnly { operators }) if operators.len() == 1));
     /// # Ok::<(), Error>(())
     /// ```
-    pub const fn integer_only(self, integer_only: bool) -> Self {
-        Self { integer_only, ..self }
+    pub const fn integer_only(mut self, integer_only: bool) -> Self {
+        self.integer_only = integer_only;
+        self
     }
 
     /// The same with or without a scale for each output of dense layers (FULLY_CONNECTED). With, which is the default, they
@@ -271,8 +309,9 @@ impl Quantizer {
     ///
     /// let quantizer = Quantizer::new(Scheme::Int16x8).per_channel_dense(false);
     /// ```
-    pub const fn per_channel_dense(self, per_channel_dense: bool) -> Self {
-        Self { per_channel_dense, ..self }
+    pub const fn per_channel_dense(mut self, per_channel_dense: bool) -> Self {
+        self.per_channel_dense = per_channel_dense;
+        self
     }
 
     /// The same with the biases of 16x8 in 32 bits instead of 64, and accumulators alike (`quantized_bias_type`). Biases
@@ -283,8 +322,9 @@ impl Quantizer {
     ///
     /// let quantizer = Quantizer::new(Scheme::Int16x8).int32_bias(true);
     /// ```
-    pub const fn int32_bias(self, int32_bias: bool) -> Self {
-        Self { int32_bias, ..self }
+    pub const fn int32_bias(mut self, int32_bias: bool) -> Self {
+        self.int32_bias = int32_bias;
+        self
     }
 
     /// Whether biases are corrected where they can be.
@@ -292,8 +332,8 @@ impl Quantizer {
         self.bias_correction.unwrap_or(self.compat == Compat::Best)
     }
 
-    pub(crate) const fn bias_type(&self) -> ElementType {
-        if self.int32_bias { ElementType::Int32 } else { self.scheme.bias_type() }
+    pub(crate) const fn bias_type(&self, scheme: Scheme) -> ElementType {
+        if self.int32_bias { ElementType::Int32 } else { scheme.bias_type() }
     }
 
     /// Whether dense layers have a scale for each output.
@@ -301,8 +341,11 @@ impl Quantizer {
         self.per_channel_dense && self.target != Target::EthosU
     }
 
-    /// Checks that kernels convert inputs and outputs to the activations.
-    pub(crate) fn check_io_types(&self) -> Result<(), Error> {
+    /// Checks that kernels convert inputs and outputs to the activations, and that those can be of several precisions.
+    pub(crate) fn check_scheme(&self) -> Result<(), Error> {
+        if self.scheme.activation_type() == ElementType::Float32 && !self.recipe.rules().is_empty() {
+            return Err(Error::RecipeOfWeights { scheme: self.scheme });
+        }
         let fits = |io_type| {
             matches!(
                 (self.scheme, io_type),
@@ -323,6 +366,7 @@ impl Quantizer {
     ///
     /// # Errors
     /// [`Error::AlreadyQuantized`], [`Error::SeveralGraphs`] for a model that is not a plain float model;
+    /// [`Error::UnusedRule`], [`Error::RecipeOfWeights`] for a recipe of another model or scheme;
     /// [`Error::NotIntegerOnly`] where operators would stay float against the demand; [`Error::NoMoments`] where GPTQ was
     /// asked for; [`Error::NoDistribution`] where the calibration does not remember what its method needs; [`Error::NoInputMeans`] where bias correction was asked for and misses the means of a layer's input (of
     /// ranges alone there are none); [`Error::OtherModel`], [`Error::OtherContents`] for a calibration of another model;

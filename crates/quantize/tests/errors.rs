@@ -157,10 +157,9 @@ fn what_the_target_lacks_is_rewritten_stays_float_or_is_an_error() {
             graph.outputs = vec![z];
         });
         let calibration = Calibration::from_model(&model).unwrap();
-        let quantizer = Quantizer::new(Scheme::Int8);
         [Target::TfLite, Target::TfLiteMicro].map(|target| {
-            let (quantized, _) =
-                quantizer.target(target).quantize(&model, &calibration).map_err(|it| it.to_string())?;
+            let quantizer = Quantizer::new(Scheme::Int8).target(target);
+            let (quantized, _) = quantizer.quantize(&model, &calibration).map_err(|it| it.to_string())?;
             let operators = &quantized.main().unwrap().operators;
             Ok::<_, String>(
                 operators[2..].iter().map(|it| it.op.name().to_owned()).collect::<Vec<_>>().join(" "),

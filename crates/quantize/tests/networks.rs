@@ -66,8 +66,8 @@ fn what_accelerators_want_runs() {
 #[test]
 fn headroom_pays_on_fresh_samples() {
     let quantizer = Quantizer::new(Scheme::Int16x8);
-    let theirs = median(quantizer.compat(Compat::TensorFlow));
-    let (ours, corrected) = (median(quantizer.bias_correction(false)), median(quantizer));
+    let theirs = median(quantizer.clone().compat(Compat::TensorFlow));
+    let (ours, corrected) = (median(quantizer.clone().bias_correction(false)), median(quantizer));
     assert!(
         theirs + 3.0 < ours && ours < corrected,
         "median: {theirs:.1} dB with TensorFlow's numbers, {ours:.1} dB with ours, {corrected:.1} dB corrected"

@@ -148,7 +148,7 @@ fn float_inputs_and_outputs_keep_their_names_and_signatures() {
 fn integer_inputs_and_outputs_need_no_operators() {
     for scheme in SCHEMES {
         let quantizer = Quantizer::new(scheme).input_type(IoType::Integer);
-        let (model, _, ids) = quantize(quantizer);
+        let (model, _, ids) = quantize(quantizer.clone());
         assert_eq!(operator_names(&model), ["FULLY_CONNECTED", "FULLY_CONNECTED", "SOFTMAX", "DEQUANTIZE"]);
         assert_eq!(model.main().unwrap().inputs, [ids.x]);
 
@@ -165,9 +165,9 @@ fn integer_inputs_and_outputs_need_no_operators() {
 
 #[test]
 fn unsigned_inputs_and_outputs_are_128_above() {
-    let quantizer = Quantizer::new(Scheme::Int8);
-    let (signed, ..) = quantize(quantizer.input_type(IoType::Integer).output_type(IoType::Integer));
-    let (unsigned, report, _) = quantize(quantizer.input_type(IoType::UInt8).output_type(IoType::UInt8));
+    let quantizer = |io_type| Quantizer::new(Scheme::Int8).input_type(io_type).output_type(io_type);
+    let (signed, ..) = quantize(quantizer(IoType::Integer));
+    let (unsigned, report, _) = quantize(quantizer(IoType::UInt8));
     assert!(report.kept_float.is_empty());
     assert_eq!(tensor(&unsigned, unsigned.main().unwrap().inputs[0]).name, "x");
     let file = unsigned.to_bytes().unwrap();

@@ -51,7 +51,7 @@ fn assert_same_numbers(ours: &Model<'_>, theirs: &Model<'_>) {
     }
 }
 
-fn assert_equal_to_tensorflow(calibrated: &str, quantized: &str, quantizer: Quantizer) {
+fn assert_equal_to_tensorflow(calibrated: &str, quantized: &str, quantizer: &Quantizer) {
     let (calibrated, quantized) = (fixture(calibrated), fixture(quantized));
     let (model, theirs) = (Model::from_bytes(&calibrated).unwrap(), Model::from_bytes(&quantized).unwrap());
     let calibration = Calibration::from_model(&model).unwrap();
@@ -70,33 +70,33 @@ fn assert_equal_to_tensorflow(calibrated: &str, quantized: &str, quantizer: Quan
 #[test]
 fn int16x8_is_tensorflows() {
     let quantizer = tensorflow(Scheme::Int16x8);
-    assert_equal_to_tensorflow("tutorial_calibrated", "tutorial_int16x8", quantizer);
-    assert_equal_to_tensorflow("tutorial_batch1_calibrated", "tutorial_batch1_int16x8", quantizer);
+    assert_equal_to_tensorflow("tutorial_calibrated", "tutorial_int16x8", &quantizer);
+    assert_equal_to_tensorflow("tutorial_batch1_calibrated", "tutorial_batch1_int16x8", &quantizer);
 }
 
 #[test]
 fn int16x8_with_32_bit_biases_is_tensorflows() {
     let quantizer = tensorflow(Scheme::Int16x8).int32_bias(true);
-    assert_equal_to_tensorflow("tutorial_calibrated", "tutorial_int16x8_bias32", quantizer);
+    assert_equal_to_tensorflow("tutorial_calibrated", "tutorial_int16x8_bias32", &quantizer);
 }
 
 #[test]
 fn int16x8_with_integer_inputs_and_outputs_is_tensorflows() {
     let quantizer = tensorflow(Scheme::Int16x8).input_type(IoType::Integer).output_type(IoType::Integer);
-    assert_equal_to_tensorflow("tutorial_calibrated", "tutorial_int16x8_io", quantizer);
+    assert_equal_to_tensorflow("tutorial_calibrated", "tutorial_int16x8_io", &quantizer);
 }
 
 #[test]
 fn int8_is_tensorflows() {
     let quantizer = tensorflow(Scheme::Int8);
-    assert_equal_to_tensorflow("tutorial_calibrated", "tutorial_int8", quantizer);
-    assert_equal_to_tensorflow("tutorial_batch1_calibrated", "tutorial_batch1_int8", quantizer);
+    assert_equal_to_tensorflow("tutorial_calibrated", "tutorial_int8", &quantizer);
+    assert_equal_to_tensorflow("tutorial_batch1_calibrated", "tutorial_batch1_int8", &quantizer);
 }
 
 #[test]
 fn int8_with_integer_inputs_and_outputs_is_tensorflows() {
     let quantizer = tensorflow(Scheme::Int8).input_type(IoType::Integer).output_type(IoType::Integer);
-    assert_equal_to_tensorflow("tutorial_calibrated", "tutorial_int8_io", quantizer);
+    assert_equal_to_tensorflow("tutorial_calibrated", "tutorial_int8_io", &quantizer);
 }
 
 #[test]

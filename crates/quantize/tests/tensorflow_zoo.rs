@@ -65,7 +65,7 @@ fn fnv1a(bytes: &[u8]) -> u32 {
 }
 
 /// How our file differs from TensorFlow's; `None` where TensorFlow makes none.
-fn differences(name: &str, facts: &Value, mode: &str, quantizer: Quantizer) -> Option<Vec<String>> {
+fn differences(name: &str, facts: &Value, mode: &str, quantizer: &Quantizer) -> Option<Vec<String>> {
     let theirs = facts[mode].as_array()?.iter().map(|line| line.as_str().unwrap());
     let bytes = std::fs::read(path(&format!("{name}.tflite"))).unwrap();
     let model = Model::from_bytes(&bytes).unwrap();
@@ -90,7 +90,7 @@ fn check(mode: &str, quantizer: Quantizer, known: &[(&str, &str)]) {
     let known: BTreeMap<&str, &str> = known.iter().copied().collect();
     let (mut compared, mut wrong) = (0, Vec::new());
     for (name, facts) in &facts {
-        let Some(found) = differences(name, facts, mode, quantizer) else { continue };
+        let Some(found) = differences(name, facts, mode, &quantizer) else { continue };
         compared += 1;
         let is_known = known.contains_key(name.as_str());
         if found.is_empty() == is_known {

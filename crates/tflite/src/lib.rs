@@ -48,6 +48,7 @@ mod slots;
 mod table;
 mod target;
 mod window;
+mod work;
 mod write;
 
 pub use element::{Element, ElementType};

@@ -7,8 +7,8 @@ use burnlite_runtime::{InterpreterOptions, Kernels};
 use clap::Args;
 
 use super::values::{
-    CompatArgument, IoArgument, KernelsArgument, Requirement, RoundingArgument, SchemeArgument, headroom,
-    kernels, method,
+    CompatArgument, IoArgument, KernelsArgument, Requirement, RoundingArgument, SchemeArgument, decibels,
+    factor, headroom, kernels, method,
 };
 use super::{EXIT_CODES, ModelArguments};
 use crate::check::Runtime;
@@ -25,6 +25,7 @@ Examples:
   burnlite quantize float.tflite --scheme 16x8 --calibration samples.npz -o 16x8.tflite
   burnlite quantize float.tflite --scheme int8 --calibration samples.npy -o int8.tflite --input-type int8 --require integer-only
   burnlite quantize float.tflite --scheme 16x8 --statistics a.json b.json -o 16x8.tflite --samples test.npz --report report.json
+  burnlite quantize float.tflite --scheme int8 --recipe recipe.toml --calibration samples.npz -o mixed.tflite
   burnlite quantize float.tflite --scheme float16 -o float16.tflite
 
 {EXIT_CODES}"))]
@@ -62,6 +63,9 @@ pub struct QuantizeArguments {
     /// values at each end.
     #[arg(long, value_name = "METHOD", value_parser = method, default_value = "extremes")]
     pub(crate) ranges: CalibrationMethod,
+    /// A recipe in TOML: operators of other precisions than the scheme's.
+    #[arg(long, value_name = "FILE")]
+    pub recipe: Option<PathBuf>,
     /// How weights become integers.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) weight_rounding: RoundingArgument,
@@ -83,6 +87,51 @@ pub struct QuantizeArguments {
     /// Writes what was done, and what it cost, as JSON.
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
+    #[expect(missing_docs, reason = "documentation here would become the command's")]
+    #[command(flatten)]
+    pub float: FloatArguments,
+}
+
+/// The arguments of `burnlite recipe`.
+#[derive(Debug, Args)]
+#[command(after_help = format!("\
+A layer is an operator that computes new numbers, with those behind it that only move them. The table shows the SNR of the
+outputs where a layer alone is int8, or 16x8, and everything else float; then what becomes of the model. Time is estimated,
+in that of int8 everywhere.
+
+Examples:
+  burnlite recipe float.tflite --calibration a.npz --samples b.npz --snr 40 -o recipe.toml
+  burnlite recipe float.tflite --calibration a.npz --samples b.npz --snr 40 --bytes 100000 -o recipe.toml
+  burnlite quantize float.tflite --scheme int8 --recipe recipe.toml --calibration a.npz -o mixed.tflite
+
+{EXIT_CODES}"))]
+pub struct RecipeArguments {
+    /// The float .tflite file.
+    pub model: PathBuf,
+    /// Samples over which the ranges of activations are found.
+    #[arg(long, value_name = "[NAME=]FILE", required_unless_present = "statistics")]
+    pub calibration: Vec<String>,
+    /// What `burnlite calibrate` found, all of it together, and with that of --calibration.
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub statistics: Vec<PathBuf>,
+    /// Fresh samples, on which errors are measured.
+    #[arg(long, value_name = "[NAME=]FILE", required = true)]
+    pub samples: Vec<String>,
+    /// The SNR in dB that each output shall have.
+    #[arg(long, value_name = "DB", value_parser = decibels)]
+    pub snr: f64,
+    /// Keeps bytes of constants small, not time, and at N at most.
+    #[arg(long, value_name = "N", conflicts_with = "time")]
+    pub bytes: Option<u32>,
+    /// Keeps the estimated time at FACTOR times that of int8 at most.
+    #[arg(long, value_name = "FACTOR", value_parser = factor)]
+    pub time: Option<f64>,
+    /// The file to be written, for `burnlite quantize --recipe`.
+    #[arg(long, short, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Writes what was found as JSON, too.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
     #[expect(missing_docs, reason = "documentation here would become the command's")]
     #[command(flatten)]
     pub float: FloatArguments,

@@ -185,6 +185,20 @@ pub(super) fn headroom(text: &str) -> Result<f32, String> {
     }
 }
 
+pub(super) fn decibels(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(decibels) if (-200.0..=400.0).contains(&decibels) => Ok(decibels),
+        _ => Err("must be a number of dB from -200 to 400".into()),
+    }
+}
+
+pub(super) fn factor(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(factor) if (0.0..=1000.0).contains(&factor) => Ok(factor),
+        _ => Err("must be a factor from 0 to 1000".into()),
+    }
+}
+
 pub(super) fn method(text: &str) -> Result<CalibrationMethod, String> {
     let share = text.strip_prefix("percentile=").and_then(|share| share.parse().ok());
     match (text, share) {

@@ -7,7 +7,6 @@ use burnlite_tflite::{ElementType, Graph, Model, Operator, Signature, Tensor, Te
 use serde::Serialize;
 
 use super::support::{Unsupported, unsupported};
-use super::work::multiply_accumulates;
 use crate::check::Check;
 use crate::model_file::ModelFile;
 
@@ -188,7 +187,7 @@ impl<'m, 'i> Shaped<'m, 'i> {
             version: operator.version,
             inputs: operator.inputs.iter().map(|id| id.map(|id| self.tensor(id))).collect(),
             outputs: operator.outputs.iter().map(|&id| self.tensor(id)).collect(),
-            multiply_accumulates: multiply_accumulates(self, operator),
+            multiply_accumulates: operator.multiply_accumulates(|id| self.shape(id)),
             weights_bytes: constant_bytes(operands),
             kernels: self.kernels.get(&index).map(Kernels::to_string),
         }

@@ -15,7 +15,9 @@ use command::burnlite;
 fn help_and_version_say_how_it_is_used() {
     let help = burnlite(["--help"]);
     assert_eq!(help.code, 0);
-    for part in ["inspect", "quantize", "calibrate", "debug", "completions", "Examples:", "Exit codes:"] {
+    for part in
+        ["inspect", "quantize", "calibrate", "debug", "recipe", "completions", "Examples:", "Exit codes:"]
+    {
         assert!(help.stdout.contains(part), "{}", help.stdout);
     }
     assert_eq!(burnlite(["--version"]).stdout, format!("burnlite {}\n", env!("CARGO_PKG_VERSION")));

@@ -1,6 +1,7 @@
 //! What the weights of each layer meet on average, for [bias correction](crate::Quantizer::bias_correction).
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use burnlite_runtime::{Error as RuntimeError, Interpreter};
 use burnlite_tflite::Graph;
@@ -32,6 +33,11 @@ struct LayerMeans {
 impl LayerMeans {
     fn blank(means: usize) -> Self {
         Self { samples: 0, sums: vec![ExactSum::default(); means] }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.samples += other.samples;
+        self.sums.iter_mut().zip(&other.sums).for_each(|(mine, theirs)| mine.merge(theirs));
     }
 }
 
@@ -65,11 +71,14 @@ impl InputMeans {
     }
 
     /// Adds what another saw of the same layers.
-    pub(super) fn merge(&mut self, other: &Self) {
-        for (&index, theirs) in &other.layers {
-            let mine = self.layers.entry(index).or_insert_with(|| LayerMeans::blank(theirs.sums.len()));
-            mine.samples += theirs.samples;
-            mine.sums.iter_mut().zip(&theirs.sums).for_each(|(mine, theirs)| mine.merge(theirs));
+    pub(super) fn merge(&mut self, other: Self) {
+        for (index, theirs) in other.layers {
+            match self.layers.entry(index) {
+                Entry::Vacant(entry) => {
+                    entry.insert(theirs);
+                }
+                Entry::Occupied(mut entry) => entry.get_mut().merge(&theirs),
+            }
         }
     }
 

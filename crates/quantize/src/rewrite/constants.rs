@@ -10,15 +10,16 @@ use crate::parameters::{ActivationValues, Channels, LayerScales, Parameters, Wei
 use crate::{Error, Role};
 
 impl<'s, 'a> Rewriter<'s, 'a> {
-    /// The integers of a constant that an operator reads in the place of an activation.
+    /// The integers of a constant that an operator of a part reads in the place of an activation.
     pub(super) fn constant_operand(
         &mut self,
         id: TensorId,
+        part: usize,
         parameters: Parameters,
     ) -> Result<TensorId, Error> {
         let values = self.float_constant(id)?;
         let quantization = Quantization::per_tensor(parameters.scale, parameters.zero_point);
-        let tensor = match self.source.arithmetic.integers(&values, parameters) {
+        let tensor = match self.parts[part].source.arithmetic.integers(&values, parameters) {
             ActivationValues::Int8(values) => self.integers(id, &values, quantization),
             ActivationValues::Int16(values) => self.integers(id, &values, quantization),
         };
@@ -26,12 +27,12 @@ impl<'s, 'a> Rewriter<'s, 'a> {
     }
 
     /// The 8-bit integers of a constant operand that are weights without channels.
-    pub(super) fn coefficients(&mut self, id: TensorId) -> Result<TensorId, Error> {
+    pub(super) fn coefficients(&mut self, id: TensorId, part: usize) -> Result<TensorId, Error> {
         let values = self.float_constant(id)?;
         let channels = Channels::whole(&values);
         let scales = LayerScales { input: 1.0, output: 0.0 };
         let Weights { values, scale, .. } =
-            self.source.arithmetic.weights(&channels, channels.magnitudes(), None, scales);
+            self.parts[part].source.arithmetic.weights(&channels, channels.magnitudes(), None, scales);
         let tensor = self.integers(id, &values, Quantization::per_channel(scale, 0));
         Ok(self.set_constant(Role::Weights, id, tensor))
     }
@@ -66,9 +67,9 @@ impl<'s, 'a> Rewriter<'s, 'a> {
 
     /// Whether an operator that stays float, or the caller, reads a constant.
     fn has_float_user(&self, id: TensorId) -> bool {
-        let operators = self.source.graph.operators.iter().zip(self.source.rules);
+        let operators = self.float.operators.iter().zip(self.rules);
         let mut floats = operators.filter(|(_, rule)| rule.is_err()).map(|(operator, _)| operator);
-        floats.any(|operator| operator.inputs.contains(&Some(id))) || self.source.graph.outputs.contains(&id)
+        floats.any(|operator| operator.inputs.contains(&Some(id))) || self.float.outputs.contains(&id)
     }
 
     /// A constant with the name and the shape of a float constant.

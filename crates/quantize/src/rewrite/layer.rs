@@ -6,7 +6,9 @@ use burnlite_tflite::{Op, Operator, Quantization, Tensor, TensorId};
 
 use super::constants::check_finite;
 use super::{Rewriter, check_scales};
-use crate::parameters::{BiasValues, Channels, LayerScales, Weights, corrected_bias, round_by_moments};
+use crate::parameters::{
+    Arithmetic, BiasValues, Channels, LayerScales, Weights, corrected_bias, round_by_moments,
+};
 use crate::rules::WeightedOperands;
 use crate::{Error, Remark, Role, WeightRounding};
 
@@ -21,7 +23,7 @@ impl<'s> Rewriter<'s, '_> {
     /// Makes a layer's constants integer.
     pub(super) fn layer(
         &mut self,
-        index: usize,
+        (index, part): (usize, usize),
         operator: &Operator,
         operands: WeightedOperands,
         rewritten: &mut Operator,
@@ -44,13 +46,18 @@ impl<'s> Rewriter<'s, '_> {
         };
         let is_per_tensor =
             matches!(operator.op, Op::FullyConnected(_)) && !self.quantizer.has_channels_in_dense();
-        let scales = self.scales_around(input, operator);
-        let mut integers = self.weights(&constants, &channels, is_per_tensor, scales);
+        let scales = self.parts[part].scales_around(input, operator);
+        let arithmetic = self.parts[part].source.arithmetic;
+        let mut integers = self.weights(arithmetic, &constants, &channels, is_per_tensor, scales);
         let means = self.means(index, operator, &constants)?;
         if self.quantizer.weight_rounding == WeightRounding::Gptq {
             self.round_by_moments(index, weights, &channels, &mut integers, means.as_deref())?;
         }
-        let bias = self.bias(index, operator, &constants, &channels, &integers, means.as_deref())?;
+        let bias = self.float_bias(index, &constants, &channels, &integers, means.as_deref())?;
+        let bias = bias.map(|bias| arithmetic.bias(&bias, &integers.bias_scale));
+        // Of 16 bits, kernels of depthwise convolutions take biases of 64 bits alone.
+        let is_narrow = self.quantizer.int32_bias && !matches!(operator.op, Op::DepthwiseConv2d(_));
+        let bias = bias.map(|bias| if is_narrow { bias.narrow() } else { bias });
         if is_per_tensor {
             integers.scale.truncate(1);
             integers.bias_scale.truncate(1);
@@ -64,14 +71,10 @@ impl<'s> Rewriter<'s, '_> {
         Ok(())
     }
 
-    fn scales_around(&self, input: TensorId, operator: &Operator) -> LayerScales {
-        let scale = |id: TensorId| self.scales.tensors[id.index()].map_or(0.0, |parameters| parameters.scale);
-        LayerScales { input: scale(input), output: operator.outputs.first().map_or(0.0, |&id| scale(id)) }
-    }
-
     /// The integers of the weights, each rounded by itself. With one scale for all channels, every channel is given it.
     fn weights(
         &self,
+        arithmetic: &dyn Arithmetic,
         constants: &Constants<'_>,
         channels: &Channels<'_>,
         is_per_tensor: bool,
@@ -83,12 +86,12 @@ impl<'s> Rewriter<'s, '_> {
             WeightRounding::Nearest => channels.magnitudes(),
         };
         if !is_per_tensor {
-            return self.source.arithmetic.weights(channels, halves(channels), bias, scales);
+            return arithmetic.weights(channels, halves(channels), bias, scales);
         }
         let largest = bias.map(|bias| [bias.iter().fold(0f32, |largest, value| largest.max(value.abs()))]);
         let largest = largest.as_ref().map(<[f32; 1]>::as_slice);
         let whole = Channels::whole(&constants.weight_values);
-        let mut weights = self.source.arithmetic.weights(&whole, halves(&whole), largest, scales);
+        let mut weights = arithmetic.weights(&whole, halves(&whole), largest, scales);
         let for_each_channel = |scale: Vec<f32>| scale.repeat(channels.count());
         (weights.scale, weights.bias_scale) =
             (for_each_channel(weights.scale), for_each_channel(weights.bias_scale));
@@ -106,16 +109,16 @@ impl<'s> Rewriter<'s, '_> {
             return Ok(None);
         }
         let is_demanded = self.quantizer.bias_correction == Some(true);
-        let weights = || self.source.graph.tensors[constants.weights.index()].name.clone();
+        let weights = || self.float.tensors[constants.weights.index()].name.clone();
         if constants.bias.is_none() {
             if is_demanded {
                 self.report.remarks.push(Remark::NoBias { weights: weights() });
             }
             return Ok(None);
         }
-        let index = self.source.origins[index];
-        let means = self.source.calibration.input_means(index);
-        match (&means, self.source.calibration.samples()) {
+        let index = self.origins[index];
+        let means = self.calibration.input_means(index);
+        match (&means, self.calibration.samples()) {
             (None, 0) if is_demanded => {
                 return Err(Error::NoInputMeans { index, name: operator.op.name().to_string() });
             }
@@ -134,8 +137,8 @@ impl<'s> Rewriter<'s, '_> {
         integers: &mut Weights,
         means: Option<&[f64]>,
     ) -> Result<(), Error> {
-        let operator = self.source.origins[index];
-        let moments = self.source.moments.ok_or(Error::NoMoments)?;
+        let operator = self.origins[index];
+        let moments = self.moments.ok_or(Error::NoMoments)?;
         match moments.of(operator) {
             Some(moments) => {
                 round_by_moments(channels, integers, moments, means).ok_or(Error::OtherLayer { operator })
@@ -148,31 +151,24 @@ impl<'s> Rewriter<'s, '_> {
         }
     }
 
-    /// The integers of the bias, corrected where there are means.
-    fn bias(
+    /// The bias, corrected where there are means.
+    fn float_bias<'c>(
         &mut self,
         index: usize,
-        operator: &Operator,
-        constants: &Constants<'_>,
+        constants: &'c Constants<'_>,
         channels: &Channels<'_>,
         integers: &Weights,
         means: Option<&[f64]>,
-    ) -> Result<Option<BiasValues>, Error> {
+    ) -> Result<Option<Cow<'c, [f32]>>, Error> {
         let Some((id, bias)) = &constants.bias else { return Ok(None) };
-        let mut bias = Cow::Borrowed(bias.as_ref());
-        if let Some(means) = means {
-            check_scales(&self.tensor(constants.weights).name, &integers.scale)?;
-            let operator = self.source.origins[index];
-            let corrected =
-                corrected_bias(&bias, channels, integers, means).ok_or(Error::OtherLayer { operator })?;
-            check_finite(&self.tensor(*id).name, &corrected)?;
-            self.report.corrected_biases += 1;
-            bias = Cow::Owned(corrected);
-        }
-        let values = self.source.arithmetic.bias(&bias, &integers.bias_scale);
-        // Of 16 bits, kernels of depthwise convolutions take biases of 64 bits alone.
-        let is_narrow = self.quantizer.int32_bias && !matches!(operator.op, Op::DepthwiseConv2d(_));
-        Ok(Some(if is_narrow { values.narrow() } else { values }))
+        let Some(means) = means else { return Ok(Some(Cow::Borrowed(bias))) };
+        check_scales(&self.tensor(constants.weights).name, &integers.scale)?;
+        let operator = self.origins[index];
+        let corrected =
+            corrected_bias(bias, channels, integers, means).ok_or(Error::OtherLayer { operator })?;
+        check_finite(&self.tensor(*id).name, &corrected)?;
+        self.report.corrected_biases += 1;
+        Ok(Some(Cow::Owned(corrected)))
     }
 
     /// Puts the integers of a layer in the place of its floats, and returns the tensors of the weights and of the bias.

@@ -13,7 +13,7 @@ pub(super) fn scales(source: Source<'_, '_>) -> Result<Scales, Error> {
         scales: Scales { tensors: vec![None; source.graph.tensors.len()], ..Scales::default() },
     };
     for (index, operator) in source.graph.operators.iter().enumerate() {
-        if let Ok(rule) = source.rules[index] {
+        if let Some(rule) = source.rules[index] {
             forward.operator(index, operator, rule)?;
         }
     }

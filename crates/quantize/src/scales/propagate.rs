@@ -63,13 +63,13 @@ fn redundant_ranges(source: Source<'_, '_>, neighbours: &Neighbours) -> BTreeSet
     let joins = |operator| reals(graph, operator).count() > 1;
     let mut redundant: BTreeSet<TensorId> = BTreeSet::new();
     for id in ranged(source) {
-        let producer = neighbours.producer[id.index()].map(|index| &source.rules[index]);
-        if let Some(Ok(Rule::Computed(ResultScale::Fixed(_)))) = producer {
+        let producer = neighbours.producer[id.index()].and_then(|index| source.rules[index]);
+        if let Some(Rule::Computed(ResultScale::Fixed(_))) = producer {
             redundant.insert(id);
         }
         for &user in &neighbours.users[id.index()] {
             let operator = &graph.operators[user];
-            if source.rules[user] == Ok(Rule::SameScale) && !joins(operator) {
+            if source.rules[user] == Some(Rule::SameScale) && !joins(operator) {
                 redundant.extend(real_results(graph, operator).map(|(_, id)| id));
             }
         }
@@ -78,7 +78,7 @@ fn redundant_ranges(source: Source<'_, '_>, neighbours: &Neighbours) -> BTreeSet
     let mut pending: Vec<TensorId> = ranged(source).filter(|id| !redundant.contains(id)).collect();
     while let Some(id) = pending.pop() {
         let producer =
-            neighbours.producer[id.index()].filter(|&index| source.rules[index] == Ok(Rule::SameScale));
+            neighbours.producer[id.index()].filter(|&index| source.rules[index] == Some(Rule::SameScale));
         let Some(index) = producer.filter(|_| seen.insert(id)) else { continue };
         for (_, operand) in reals(graph, &graph.operators[index]) {
             redundant.insert(operand);
@@ -120,14 +120,14 @@ impl<'s> Propagation<'s, '_> {
     fn visit(&mut self, index: usize, pending: &mut Vec<usize>) -> bool {
         let operator = &self.source.graph.operators[index];
         match self.source.rules[index] {
-            Ok(Rule::SameScale) => {
+            Some(Rule::SameScale) => {
                 let Some(parameters) = self.common(index, operator) else { return false };
                 for (position, id) in reals(self.source.graph, operator) {
                     self.set_operand((index, position), id, parameters, pending);
                 }
                 self.set_results(index, operator, parameters, pending);
             }
-            Ok(Rule::Computed(ResultScale::Fixed(range))) => {
+            Some(Rule::Computed(ResultScale::Fixed(range))) => {
                 self.set_results(index, operator, self.source.arithmetic.fixed(range), pending);
             }
             _ => {}

@@ -1,16 +1,34 @@
 //! How many multiply-accumulates an operator does.
 
-use burnlite_tflite::{Op, Operator, TensorId};
+use crate::{Op, Operator, TensorId};
 
-use super::report::Shaped;
+impl Operator {
+    /// Multiply-accumulates of one run, with tensors of the given shapes: products of an operand with a weight (or, in
+    /// matrix products, with another operand) that are summed, padding included. 0 for operators that do none; elementwise
+    /// products do not count.
+    ///
+    /// ```
+    /// use burnlite_tflite::{FullyConnectedOptions, Op, Operator, TensorId};
+    ///
+    /// let shapes: [&[usize]; 3] = [&[2, 8], &[4, 8], &[2, 4]];
+    /// let [x, weights, y] = [0, 1, 2].map(TensorId);
+    /// let dense = Operator::new(Op::FullyConnected(FullyConnectedOptions::default()), [x, weights], [y]);
+    /// assert_eq!(dense.multiply_accumulates(|id| shapes[id.index()]), 2 * 8 * 4);
+    /// ```
+    pub fn multiply_accumulates<'s>(&self, shape: impl Fn(TensorId) -> &'s [usize]) -> u64 {
+        let shape = |id: TensorId| Extents(shape(id));
+        let input =
+            |position: usize| self.inputs.get(position).copied().flatten().map_or(Extents(&[]), shape);
+        let output = self.outputs.first().map_or(Extents(&[]), |&id| shape(id));
+        multiply_accumulates(self, input, output)
+    }
+}
 
-/// Products of an operand with a weight (or, in matrix products, with another operand) that are summed, padding included.
-/// 0 for operators that do none; elementwise products do not count.
-pub(crate) fn multiply_accumulates(shaped: &Shaped<'_, '_>, operator: &Operator) -> u64 {
-    let shape = |id: TensorId| Extents(shaped.shape(id));
-    let input =
-        |position: usize| operator.inputs.get(position).copied().flatten().map_or(Extents(&[]), shape);
-    let output = operator.outputs.first().map_or(Extents(&[]), |&id| shape(id));
+fn multiply_accumulates<'s>(
+    operator: &Operator,
+    input: impl Fn(usize) -> Extents<'s>,
+    output: Extents<'s>,
+) -> u64 {
     match &operator.op {
         // Every output meets the weights of its channel.
         Op::Conv2d(_) => output.all().saturating_mul(input(1).from(1)),
