@@ -1,7 +1,7 @@
 //! Files: read whole, and written whole or not at all.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, BufReader, Write};
 use std::path::Path;
 
 use crate::error::Error;
@@ -9,6 +9,11 @@ use crate::error::Error;
 /// The bytes of a file.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {
     fs::read(path).map_err(|source| Error::Read { path: path.into(), source })
+}
+
+/// A file, to be read part by part.
+pub(crate) fn open(path: &Path) -> Result<BufReader<File>, Error> {
+    File::open(path).map(BufReader::new).map_err(|source| Error::Read { path: path.into(), source })
 }
 
 /// The text of a file. What is not text becomes characters that no format here has.

@@ -3,7 +3,8 @@
 //! An `.npy` file has a magic number, a version, the length of a header, the header (a Python dictionary with the type,
 //! the order and the shape) and the elements, as numpy's documentation of the format defines it.
 
-use std::io::{Cursor, Read};
+use std::fs::File;
+use std::io::{BufReader, Read};
 use std::path::Path;
 
 use burnlite_tflite::ElementType;
@@ -32,7 +33,7 @@ const TYPES: [(&str, ElementType); 12] = [
 
 /// Reads an `.npy` file.
 pub(crate) fn read(path: &Path) -> Result<Array, Error> {
-    parse(&files::read(path)?).map_err(|fault| Error::Array { array: path.display().to_string(), fault })
+    parse(files::read(path)?).map_err(|fault| Error::Array { array: path.display().to_string(), fault })
 }
 
 /// Writes an `.npy` file; `None` for a type that numpy does not have.
@@ -54,7 +55,7 @@ pub(crate) fn to_bytes(array: &Array) -> Option<Vec<u8>> {
 /// An `.npz` file.
 pub(crate) struct Npz {
     path: String,
-    archive: ZipArchive<Cursor<Vec<u8>>>,
+    archive: ZipArchive<BufReader<File>>,
 }
 
 /// The most bytes that an array of an `.npz` file may unpack to: 4 GiB.
@@ -62,7 +63,7 @@ const LARGEST_ENTRY: u64 = 1 << 32;
 
 impl Npz {
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
-        let archive = ZipArchive::new(Cursor::new(files::read(path)?));
+        let archive = ZipArchive::new(files::open(path)?);
         let path = path.display().to_string();
         match archive {
             Ok(archive) => Ok(Self { path, archive }),
@@ -86,11 +87,33 @@ impl Npz {
             .take(LARGEST_ENTRY)
             .read_to_end(&mut bytes)
             .map_err(|error| fault(ArrayFault::Unpack(error)))?;
-        parse(&bytes).map_err(fault)
+        parse(bytes).map_err(fault)
     }
 }
 
-fn parse(bytes: &[u8]) -> Result<Array, ArrayFault> {
+/// The array of an `.npy` file, whose memory becomes that of the elements.
+fn parse(mut bytes: Vec<u8>) -> Result<Array, ArrayFault> {
+    let Header { element_type, shape, length } = header(&bytes)?;
+    let elements = shape.iter().try_fold(1usize, |product, &extent| product.checked_mul(extent));
+    let Some(expected) = elements.and_then(|elements| element_type.bytes_for(elements)) else {
+        return Err(ArrayFault::TooLarge { shape });
+    };
+    bytes.drain(..length);
+    if bytes.len() != expected {
+        return Err(ArrayFault::Length { shape, expected, found: bytes.len() });
+    }
+    Ok(Array { element_type, shape, bytes })
+}
+
+/// What stands before the elements.
+struct Header {
+    element_type: ElementType,
+    shape: Vec<usize>,
+    /// Bytes before the elements.
+    length: usize,
+}
+
+fn header(bytes: &[u8]) -> Result<Header, ArrayFault> {
     let versioned = bytes.strip_prefix(MAGIC).ok_or(ArrayFault::NotNpy)?;
     let truncated = ArrayFault::Header { what: "the file ends in it" };
     let (length, rest) = match versioned {
@@ -99,21 +122,14 @@ fn parse(bytes: &[u8]) -> Result<Array, ArrayFault> {
         [major, ..] if !(1..=3).contains(major) => return Err(ArrayFault::Version { major: *major }),
         _ => return Err(truncated),
     };
-    let (header, data) = rest.split_at_checked(length).ok_or(truncated)?;
+    let (header, elements) = rest.split_at_checked(length).ok_or(truncated)?;
     let header = std::str::from_utf8(header).map_err(|_| ArrayFault::Header { what: "it is not UTF-8" })?;
     let (element_type, shape) = (element_type(header)?, shape(header)?);
     // In memory, arrays of one dimension have both orders.
     if value(header, "fortran_order")?.starts_with("True") && shape.len() > 1 {
         return Err(ArrayFault::FortranOrder);
     }
-    let elements = shape.iter().try_fold(1usize, |product, &extent| product.checked_mul(extent));
-    let Some(expected) = elements.and_then(|elements| element_type.bytes_for(elements)) else {
-        return Err(ArrayFault::TooLarge { shape });
-    };
-    if data.len() != expected {
-        return Err(ArrayFault::Length { shape, expected, found: data.len() });
-    }
-    Ok(Array { element_type, shape, bytes: data.into() })
+    Ok(Header { element_type, shape, length: bytes.len() - elements.len() })
 }
 
 /// What follows a key of the header.
@@ -159,7 +175,7 @@ mod tests {
     }
 
     fn message(bytes: &[u8]) -> String {
-        parse(bytes).unwrap_err().to_string()
+        parse(bytes.into()).unwrap_err().to_string()
     }
 
     #[test]
@@ -171,7 +187,7 @@ mod tests {
                 let array = Array { element_type, shape: shape.clone(), bytes };
                 let written = to_bytes(&array).unwrap();
                 assert_eq!((written.len() - array.bytes.len()) % 64, 0);
-                assert_eq!(parse(&written).unwrap(), array);
+                assert_eq!(parse(written).unwrap(), array);
             }
         }
     }
@@ -180,7 +196,7 @@ mod tests {
     fn versions_2_and_3_have_longer_headers() {
         let header = "{\"descr\": \"<i2\", \"fortran_order\": False, \"shape\": (2,)}\n";
         for version in [1, 2, 3] {
-            let array = parse(&file(version, header, &[1, 0, 2, 0])).unwrap();
+            let array = parse(file(version, header, &[1, 0, 2, 0])).unwrap();
             assert_eq!((array.element_type, array.shape), (ElementType::Int16, vec![2]));
         }
     }

@@ -46,7 +46,7 @@ fn search(file: &ModelFile, arguments: &RecipeArguments) -> Result<Proposal, Err
         let arrays = &arguments.calibration;
         calibrate::extend(&mut calibration, file, &model, arrays, Shard::default(), &arguments.float)?;
     }
-    let search = Search::new(Quantizer::new(Scheme::Int8), arguments.snr);
+    let search = Search::new(Quantizer::new(Scheme::Int8), arguments.snr).pace(arguments.pace.0);
     let search = match (arguments.bytes, arguments.time) {
         (Some(bytes), _) => search.cost(Cost::Bytes).at_most(bytes.into()),
         (None, Some(factor)) => search.at_most(factor),

@@ -9,6 +9,7 @@ use burnlite_runtime::InterpreterOptions;
 use burnlite_tflite::{Graph, Model};
 
 pub use cost::Cost;
+use cost::{BY_WIDTH, Pace};
 use layers::{Layer, recipe};
 pub use proposal::{LayerSensitivity, Outcome, Proposal};
 use trial::Trials;
@@ -57,13 +58,14 @@ pub struct Search {
     snr_db: f64,
     cost: Cost,
     at_most: Option<f64>,
+    pace: Pace,
 }
 
 impl Search {
     /// A search for the recipe whose outputs have an SNR of so many dB at least, at the least time. The quantizer says
     /// everything but the recipe; its scheme is that of inputs and outputs.
     pub const fn new(quantizer: Quantizer, snr_db: f64) -> Self {
-        Self { quantizer, snr_db, cost: Cost::Time, at_most: None }
+        Self { quantizer, snr_db, cost: Cost::Time, at_most: None, pace: BY_WIDTH }
     }
 
     /// The same with another cost that is to be small.
@@ -76,6 +78,14 @@ impl Search {
     /// outputs then err more than they may. Where int8 everywhere costs more, that is proposed.
     pub const fn at_most(mut self, budget: f64) -> Self {
         self.at_most = Some(budget);
+        self
+    }
+
+    /// The same for a device on which a multiply-accumulate takes other times in int8, 16x8 and float32 than 1, 2 and 4, by
+    /// the width of vectors. Only their ratios count. `burnlite bench` measures them: with AVX2 on an AMD EPYC they were 1,
+    /// 0.9 and 2.0 for the dense layers of MLPerf Tiny's autoencoder, 1, 0.7 and 0.6 for its MobileNet.
+    pub const fn pace(mut self, pace: [f64; 3]) -> Self {
+        self.pace = pace;
         self
     }
 
@@ -99,7 +109,7 @@ impl Search {
         let layers = Layer::all(graph);
         // Two for the sensitivity of each layer and two to improve it, one to take that back, and three for everything.
         let at_most = 5 * layers.len() + 3;
-        let mut trials = Trials::new(self.quantizer.clone(), model, calibration, options, samples)?;
+        let mut trials = Trials::new(self, model, calibration, options, samples)?;
         let mut done = 0;
         let mut measure = |recipe| {
             let outcome = trials.outcome(recipe);
@@ -248,6 +258,6 @@ impl Choice<'_, '_> {
     }
 
     fn cost(&self, layer: usize, precision: Precision) -> f64 {
-        cost::of_layer(self.graph, &self.layers[layer], precision, self.search.cost)
+        cost::of_layer(self.graph, &self.layers[layer], precision, self.search.cost, self.search.pace)
     }
 }

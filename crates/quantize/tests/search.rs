@@ -135,7 +135,8 @@ fn a_layer_whose_input_needs_16_bits_is_found() {
     let (quantized, report) = quantizer.quantize(&model, &calibration).unwrap();
     let compared = compare(&model, &quantized, &Calibration::portable(), samples.1.iter(), |_| ()).unwrap();
     let output = compared.layers.iter().find(|layer| layer.is_output).unwrap();
-    assert!((output.measures.snr_db.unwrap() - after).abs() < 1e-9);
+    // The comparison looks at the integers, the search at the floats that are made of them.
+    assert!((output.measures.snr_db.unwrap() - after).abs() < 1e-3);
     assert_eq!(report.constant_bytes_after, proposal.proposed.constant_bytes);
 }
 

@@ -7,8 +7,8 @@ use burnlite_runtime::{InterpreterOptions, Kernels};
 use clap::Args;
 
 use super::values::{
-    CompatArgument, IoArgument, KernelsArgument, Requirement, RoundingArgument, SchemeArgument, decibels,
-    factor, headroom, kernels, method,
+    CompatArgument, IoArgument, KernelsArgument, Pace, Requirement, RoundingArgument, SchemeArgument,
+    decibels, factor, headroom, kernels, method, pace,
 };
 use super::{EXIT_CODES, ModelArguments};
 use crate::check::Runtime;
@@ -126,6 +126,10 @@ pub struct RecipeArguments {
     /// Keeps the estimated time at FACTOR times that of int8 at most.
     #[arg(long, value_name = "FACTOR", value_parser = factor)]
     pub time: Option<f64>,
+    /// The time of a multiply-accumulate in int8, 16x8 and float32, as `burnlite bench` measures it on the device; only the
+    /// ratios count.
+    #[arg(long, value_name = "A,B,C", value_parser = pace, default_value = "1,2,4")]
+    pub(crate) pace: Pace,
     /// The file to be written, for `burnlite quantize --recipe`.
     #[arg(long, short, value_name = "FILE")]
     pub output: PathBuf,

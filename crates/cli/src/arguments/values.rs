@@ -199,6 +199,17 @@ pub(super) fn factor(text: &str) -> Result<f64, String> {
     }
 }
 
+/// The time of a multiply-accumulate in int8, 16x8 and float32.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace(pub(crate) [f64; 3]);
+
+pub(super) fn pace(text: &str) -> Result<Pace, String> {
+    let times: Option<Vec<f64>> = text.split(',').map(|time| time.parse().ok()).collect();
+    let times = times.filter(|times| times.iter().all(|time| (1e-6..=1e6).contains(time)));
+    let times = times.and_then(|times| times.try_into().ok());
+    times.map(Pace).ok_or_else(|| "must be three times, of int8, 16x8 and float32".into())
+}
+
 pub(super) fn method(text: &str) -> Result<CalibrationMethod, String> {
     let share = text.strip_prefix("percentile=").and_then(|share| share.parse().ok());
     match (text, share) {

@@ -1,7 +1,7 @@
 //! What models and layers cost: bytes of constants, and time by a model of costs.
 //!
-//! Time counts multiply-accumulates and the elements that operators write, weighted with what they take in each type of
-//! activations. It is no forecast in seconds: it says which of two recipes is the faster one, and about how much.
+//! Time counts multiply-accumulates, and the elements that operators write, by how long each takes in its precision. It is no
+//! forecast in seconds: it says which of two recipes is the faster one, and about how much.
 
 use burnlite_tflite::{ElementType, Graph, Op, Operator, TensorId};
 use serde::Serialize;
@@ -22,47 +22,28 @@ pub enum Cost {
     Bytes,
 }
 
-/// What a type of activations takes, in multiply-accumulates of int8.
-struct Weights {
-    multiply_accumulate: f64,
-    element: f64,
+/// The time of a multiply-accumulate in each precision, in the order of [`Precision`].
+pub(super) type Pace = [f64; 3];
+
+/// A vector instruction takes twice as many numbers of 8 bits as of 16, and of these twice as many as floats.
+pub(super) const BY_WIDTH: Pace = [1.0, 2.0, 4.0];
+
+/// An element that is written takes as long as so many multiply-accumulates: between the 11 of QUANTIZE and the 14 of
+/// MAX_POOL_2D in the profile of the tutorial's 16x8 network in `docs/cli.md`, against its CONV_2D.
+const PRODUCTS_PER_ELEMENT: f64 = 12.0;
+
+/// What an operator has to do, whatever its numbers are, in multiply-accumulates.
+fn work(graph: &Graph<'_>, operator: &Operator) -> f64 {
+    let shape = |id: TensorId| graph.tensors[id.index()].shape.as_slice();
+    // Only the shape changes: memory stays where it is.
+    let is_free = matches!(operator.op, Op::Reshape(_) | Op::Squeeze(_) | Op::ExpandDims);
+    let results = operator.outputs.iter().map(|id| graph.tensors[id.index()].elements());
+    let elements: usize = if is_free { 0 } else { results.sum() };
+    operator.multiply_accumulates(shape) as f64 + PRODUCTS_PER_ELEMENT * elements as f64
 }
 
-impl Weights {
-    fn of(precision: Precision) -> Self {
-        match precision {
-            Precision::Int8 => Self { multiply_accumulate: 1.0, element: 8.0 },
-            Precision::Int16x8 => Self { multiply_accumulate: 1.5, element: 12.0 },
-            Precision::Float32 => Self { multiply_accumulate: 3.0, element: 8.0 },
-        }
-    }
-
-    fn work(&self, work: Work) -> f64 {
-        self.multiply_accumulate * work.multiply_accumulates + self.element * work.elements
-    }
-}
-
-/// What an operator does, whatever its numbers are.
-#[derive(Debug, Clone, Copy)]
-struct Work {
-    multiply_accumulates: f64,
-    /// Elements that it writes.
-    elements: f64,
-}
-
-impl Work {
-    fn of(graph: &Graph<'_>, operator: &Operator) -> Self {
-        let shape = |id: TensorId| graph.tensors[id.index()].shape.as_slice();
-        // Only the shape changes: memory stays where it is.
-        let is_free = matches!(operator.op, Op::Reshape(_) | Op::Squeeze(_) | Op::ExpandDims);
-        let results = operator.outputs.iter().map(|id| graph.tensors[id.index()].elements());
-        let elements: usize = if is_free { 0 } else { results.sum() };
-        Self { multiply_accumulates: operator.multiply_accumulates(shape) as f64, elements: elements as f64 }
-    }
-}
-
-/// The estimated time of a quantized graph, in multiply-accumulates of int8.
-pub(super) fn time(graph: &Graph<'_>) -> f64 {
+/// The estimated time of a quantized graph.
+pub(super) fn time(graph: &Graph<'_>, pace: Pace) -> f64 {
     let precision = |operator: &Operator| {
         let operands = operator.inputs.iter().copied().flatten().chain(operator.outputs.iter().copied());
         let mut activations =
@@ -74,15 +55,21 @@ pub(super) fn time(graph: &Graph<'_>) -> f64 {
             _ => None,
         })
     };
-    let time = |operator| Some(Weights::of(precision(operator)?).work(Work::of(graph, operator)));
+    let time = |operator| Some(pace[precision(operator)? as usize] * work(graph, operator));
     graph.operators.iter().filter_map(time).sum()
 }
 
 /// What a layer of a float graph costs in a precision, without what stands at its borders: to compare precisions with.
-pub(super) fn of_layer(graph: &Graph<'_>, layer: &Layer, precision: Precision, cost: Cost) -> f64 {
+pub(super) fn of_layer(
+    graph: &Graph<'_>,
+    layer: &Layer,
+    precision: Precision,
+    cost: Cost,
+    pace: Pace,
+) -> f64 {
     let operators = layer.operators.iter().map(|&index| &graph.operators[index]);
     match cost {
-        Cost::Time => operators.map(|operator| Weights::of(precision).work(Work::of(graph, operator))).sum(),
+        Cost::Time => operators.map(|operator| pace[precision as usize] * work(graph, operator)).sum(),
         Cost::Bytes => operators.map(|operator| bytes(graph, operator, precision)).sum(),
     }
 }

@@ -7,11 +7,11 @@ use super::cost;
 use super::proposal::Outcome;
 use crate::calibrate::{Sample, run_sample};
 use crate::comparison::Difference;
-use crate::{Calibration, Error, Quantizer, Recipe, SampleFault};
+use crate::{Calibration, Error, Recipe, SampleFault, Search};
 
 /// What every trial needs.
 pub(super) struct Trials<'t, 'm, I> {
-    quantizer: Quantizer,
+    search: &'t Search,
     model: &'t Model<'m>,
     calibration: &'t Calibration,
     options: &'t InterpreterOptions,
@@ -25,7 +25,7 @@ pub(super) struct Trials<'t, 'm, I> {
 impl<'t, 'm, S: Sample, I: IntoIterator<Item = S> + Clone> Trials<'t, 'm, I> {
     /// Runs the float model on all samples.
     pub(super) fn new(
-        quantizer: Quantizer,
+        search: &'t Search,
         model: &'t Model<'m>,
         calibration: &'t Calibration,
         options: &'t InterpreterOptions,
@@ -41,7 +41,7 @@ impl<'t, 'm, S: Sample, I: IntoIterator<Item = S> + Clone> Trials<'t, 'm, I> {
             return Err(Error::Incomparable);
         }
         let floats = Vec::new();
-        let mut trials = Self { quantizer, model, calibration, options, samples, outputs, floats };
+        let mut trials = Self { search, model, calibration, options, samples, outputs, floats };
         let mut floats = Vec::new();
         trials.for_each_sample(interpreter, |_, outputs| floats.push(outputs))?;
         if floats.is_empty() {
@@ -53,7 +53,7 @@ impl<'t, 'm, S: Sample, I: IntoIterator<Item = S> + Clone> Trials<'t, 'm, I> {
 
     /// What becomes of the model by a recipe.
     pub(super) fn outcome(&mut self, recipe: Recipe) -> Result<Outcome, Error> {
-        let quantizer = self.quantizer.clone().recipe(recipe);
+        let quantizer = self.search.quantizer.clone().recipe(recipe);
         let (quantized, report) = quantizer.quantize(self.model, self.calibration)?;
         let interpreter =
             Interpreter::with_options(&quantized, self.options).map_err(Error::QuantizedRuntime)?;
@@ -68,7 +68,7 @@ impl<'t, 'm, S: Sample, I: IntoIterator<Item = S> + Clone> Trials<'t, 'm, I> {
         Ok(Outcome {
             snr_db: worst_snr(&differences),
             constant_bytes: report.constant_bytes_after,
-            time: cost::time(quantized.main()?),
+            time: cost::time(quantized.main()?, self.search.pace),
         })
     }
 
