@@ -1,13 +1,15 @@
 //! The search for a recipe: which layers need more than int8, and how much more.
 
+mod choice;
 mod cost;
 mod layers;
 mod proposal;
 mod trial;
 
 use burnlite_runtime::InterpreterOptions;
-use burnlite_tflite::{Graph, Model};
+use burnlite_tflite::Model;
 
+use choice::Choice;
 pub use cost::Cost;
 use cost::{BY_WIDTH, Pace};
 use layers::{Layer, recipe};
@@ -21,9 +23,9 @@ use crate::{Calibration, Error, Precision, Quantizer};
 ///
 /// It first measures how sensitive each layer is: what the model's outputs lose on samples when this layer alone is int8,
 /// or 16x8, and everything else float. A layer is an operator that computes new numbers, with those behind it that only
-/// move them. Then everything becomes int8, and as long as the outputs err too much, the layer is made more exact whose
-/// error falls most for what that costs; the whole model is quantized and measured each time. What turns out not to be
-/// needed is taken back at the end.
+/// move them. Then every layer gets the precision that costs it least, and as long as the outputs err too much, the layer
+/// is made more exact whose error falls most for what that costs; the whole model is quantized and measured each time. What
+/// turns out not to be needed is taken back at the end.
 ///
 /// The outputs' error is that of the worst of them, as [`compare`](crate::compare) measures it. [`Cost`] says what is
 /// kept small.
@@ -75,7 +77,7 @@ impl Search {
     }
 
     /// The same with a budget: no recipe that costs more, in bytes or in the time of int8, is proposed, even if its
-    /// outputs then err more than they may. Where int8 everywhere costs more, that is proposed.
+    /// outputs then err more than they may. Where the cheapest one costs more, that is proposed.
     pub const fn at_most(mut self, budget: f64) -> Self {
         self.at_most = Some(budget);
         self
@@ -107,8 +109,8 @@ impl Search {
     ) -> Result<Proposal, Error> {
         let graph = float_graph(model)?;
         let layers = Layer::all(graph);
-        // Two for the sensitivity of each layer and two to improve it, one to take that back, and three for everything.
-        let at_most = 5 * layers.len() + 3;
+        // Two for the sensitivity of each layer, two to improve it and one to take that back; and four for all together.
+        let at_most = 5 * layers.len() + 4;
         let mut trials = Trials::new(self, model, calibration, options, samples)?;
         let mut done = 0;
         let mut measure = |recipe| {
@@ -125,18 +127,12 @@ impl Search {
         let mut everywhere = |precision| measure(recipe(graph, precision, []));
         let [int8, int16x8, float32] =
             [everywhere(Precision::Int8)?, everywhere(Precision::Int16x8)?, everywhere(Precision::Float32)?];
-        let noise = sensitivities.iter().map(|[int8, int16x8]| [int8.noise(), int16x8.noise(), 0.0]);
-        let mut choice = Choice {
-            search: self,
-            graph,
-            layers: &layers,
-            noise: noise.collect(),
-            precisions: vec![Precision::Int8; layers.len()],
-            outcome: int8,
-            unit: int8.time,
-        };
-        choice.improve(&mut measure)?;
-        choice.take_back(&mut measure)?;
+        let noise = |[int8, int16x8]: &[Outcome; 2]| [int8.noise(), int16x8.noise(), 0.0];
+        let noise = sensitivities.iter().map(noise).collect();
+        let goal = Goal { search: self, unit: int8.time };
+        let mut choice = Choice::cheapest(goal, graph, &layers, noise, &mut measure)?;
+        choice.improve()?;
+        choice.take_back()?;
         let Choice { precisions, outcome, .. } = choice;
         let chosen = layers.iter().zip(precisions.iter().copied());
         Ok(Proposal {
@@ -146,118 +142,33 @@ impl Search {
             int16x8: int16x8.relative_to(int8.time),
             float32: float32.relative_to(int8.time),
             proposed: outcome.relative_to(int8.time),
-            is_reached: self.is_reached(outcome),
+            is_reached: goal.is_reached(outcome),
         })
-    }
-
-    fn is_reached(&self, outcome: Outcome) -> bool {
-        outcome.snr() >= self.snr_db
-    }
-
-    /// What is kept small, in its unit.
-    fn cost_of(&self, outcome: Outcome, unit: f64) -> f64 {
-        match self.cost {
-            Cost::Time => outcome.time / unit,
-            Cost::Bytes => outcome.constant_bytes as f64,
-        }
     }
 }
 
-/// The precisions that the layers have so far.
-struct Choice<'s, 'a> {
+/// What a search is to reach.
+#[derive(Clone, Copy)]
+struct Goal<'s> {
     search: &'s Search,
-    graph: &'s Graph<'a>,
-    layers: &'s [Layer],
-    /// The share of noise in the outputs that each layer alone brings, by precision.
-    noise: Vec<[f64; 3]>,
-    precisions: Vec<Precision>,
-    outcome: Outcome,
-    /// The time of int8.
+    /// The estimated time of int8 everywhere.
     unit: f64,
 }
 
-/// The precisions of a layer, from the cheapest to the most exact.
-const LADDER: [Precision; 3] = [Precision::Int8, Precision::Int16x8, Precision::Float32];
+impl Goal<'_> {
+    fn is_reached(self, outcome: Outcome) -> bool {
+        outcome.snr() >= self.search.snr_db
+    }
 
-impl Choice<'_, '_> {
-    /// Makes layers more exact until the outputs err no more than they may, or nothing is left that would help.
-    fn improve(
-        &mut self,
-        measure: &mut impl FnMut(crate::Recipe) -> Result<Outcome, Error>,
-    ) -> Result<(), Error> {
-        let mut steps = self.steps();
-        while !self.search.is_reached(self.outcome) {
-            let best =
-                (0..steps.len()).max_by(|&a, &b| self.worth(steps[a]).total_cmp(&self.worth(steps[b])));
-            let Some((layer, precision)) = best.map(|best| steps.swap_remove(best)) else { break };
-            if self.gain((layer, precision)) > 0.0 {
-                let outcome = self.tried(layer, precision, measure)?;
-                if self.search.at_most.is_none_or(|most| self.search.cost_of(outcome, self.unit) <= most) {
-                    (self.precisions[layer], self.outcome) = (precision, outcome);
-                }
-            }
+    fn is_affordable(self, outcome: Outcome) -> bool {
+        self.search.at_most.is_none_or(|most| self.cost(outcome) <= most)
+    }
+
+    /// What is kept small.
+    fn cost(self, outcome: Outcome) -> f64 {
+        match self.search.cost {
+            Cost::Time => outcome.time / self.unit,
+            Cost::Bytes => outcome.constant_bytes as f64,
         }
-        Ok(())
-    }
-
-    /// Makes layers less exact again, the costliest first, where that does no harm.
-    fn take_back(
-        &mut self,
-        measure: &mut impl FnMut(crate::Recipe) -> Result<Outcome, Error>,
-    ) -> Result<(), Error> {
-        if !self.search.is_reached(self.outcome) {
-            return Ok(());
-        }
-        let mut improved: Vec<usize> =
-            (0..self.layers.len()).filter(|&layer| self.precisions[layer] != LADDER[0]).collect();
-        improved.sort_by(|&a, &b| self.extra(b).total_cmp(&self.extra(a)));
-        for layer in improved {
-            let outcome = self.tried(layer, LADDER[0], measure)?;
-            let saves =
-                self.search.cost_of(outcome, self.unit) <= self.search.cost_of(self.outcome, self.unit);
-            if self.search.is_reached(outcome) && saves {
-                (self.precisions[layer], self.outcome) = (LADDER[0], outcome);
-            }
-        }
-        Ok(())
-    }
-
-    /// The outcome if a layer had another precision.
-    fn tried(
-        &self,
-        layer: usize,
-        precision: Precision,
-        measure: &mut impl FnMut(crate::Recipe) -> Result<Outcome, Error>,
-    ) -> Result<Outcome, Error> {
-        let precisions = self.precisions.iter().copied().enumerate();
-        let tried = precisions.map(|(index, other)| if index == layer { precision } else { other });
-        measure(recipe(self.graph, LADDER[0], self.layers.iter().zip(tried)))
-    }
-
-    /// Every layer in every precision that it does not have yet.
-    fn steps(&self) -> Vec<(usize, Precision)> {
-        let of_layer = |layer| LADDER[1..].iter().map(move |&precision| (layer, precision));
-        (0..self.layers.len()).flat_map(of_layer).collect()
-    }
-
-    /// What a step gains for what it costs.
-    fn worth(&self, (layer, precision): (usize, Precision)) -> f64 {
-        let cost = self.cost(layer, precision) - self.cost(layer, self.precisions[layer]);
-        self.gain((layer, precision)) / cost.max(1.0)
-    }
-
-    /// By how much the share of noise falls, if those of the layers add up.
-    fn gain(&self, (layer, precision): (usize, Precision)) -> f64 {
-        let noise = |precision: Precision| self.noise[layer][precision as usize];
-        noise(self.precisions[layer]) - noise(precision)
-    }
-
-    /// What a layer costs more than it could.
-    fn extra(&self, layer: usize) -> f64 {
-        self.cost(layer, self.precisions[layer]) - self.cost(layer, LADDER[0])
-    }
-
-    fn cost(&self, layer: usize, precision: Precision) -> f64 {
-        cost::of_layer(self.graph, &self.layers[layer], precision, self.search.cost, self.search.pace)
     }
 }

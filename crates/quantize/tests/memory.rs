@@ -27,35 +27,6 @@ fn measure(file: &[u8], scheme: Scheme) -> (usize, u64) {
         let (quantized, _) = Quantizer::new(scheme).quantize(&model, &calibration).unwrap();
         assert!(quantized.to_bytes().unwrap().len() < file.len());
     });
-    // BREAKDOWN
-    let a = allocation_counter::measure(|| {
-        let m = Model::from_bytes(file).unwrap();
-        std::hint::black_box(&m);
-    });
-    let mut packed = 0;
-    let b = allocation_counter::measure(|| {
-        let i = Interpreter::with_options(&model, &options).unwrap();
-        packed = i.packed_bytes();
-    });
-    let c = allocation_counter::measure(|| {
-        Calibration::run(&model, &samples, |_| ()).unwrap();
-    });
-    let cal = Calibration::run(&model, &samples, |_| ()).unwrap();
-    let d = allocation_counter::measure(|| {
-        Quantizer::new(scheme).quantize(&model, &cal).unwrap();
-    });
-    let e = allocation_counter::measure(|| {
-        std::hint::black_box(cal.clone());
-    });
-    println!(
-        "file {} activations {activations} read {} interpreter {} packed {packed} calibration {} quantize {} cal {}",
-        file.len(),
-        a.bytes_max,
-        b.bytes_max,
-        c.bytes_max,
-        d.bytes_max,
-        e.bytes_max
-    );
     (file.len() + activations, file.len() as u64 + counted.bytes_max)
 }
 

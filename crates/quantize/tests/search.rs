@@ -166,6 +166,16 @@ fn budgets_are_kept_and_missed_targets_are_said() {
 }
 
 #[test]
+fn a_device_that_is_faster_in_16_bits_gets_them() {
+    let model = network(&[weights(0), weights(1)]);
+    let samples = samples(|_| ());
+    let proposal = search(&model, &samples, &to(10.0).pace([1.0, 0.5, 2.0]));
+    assert!(improved(&proposal).iter().all(|(_, precision)| *precision == Precision::Int16x8));
+    assert_eq!(improved(&proposal).len(), proposal.layers.len());
+    assert_eq!(proposal.proposed, proposal.int16x8);
+}
+
+#[test]
 fn what_cannot_be_searched_is_refused() {
     let model = network(&[weights(0)]);
     let samples = samples(|_| ());

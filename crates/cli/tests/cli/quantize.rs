@@ -6,6 +6,7 @@ use crate::command::{Folder, fail, fixtures, header_and_elements, json, npy, npz
 const FLOAT: &str = "networks/tutorial_float32.tflite";
 const SAMPLES: &str = "networks/tutorial_calibration.npz";
 const FRESH: &str = "networks/tutorial_float32.npz";
+const SEPARABLE: &str = "networks/separable_float32";
 const TWO_INPUTS: &str = "networks/two_inputs_three_outputs_float32";
 
 fn words(line: &str) -> impl Iterator<Item = &str> {
@@ -163,6 +164,92 @@ fn debug_shows_what_the_report_shows() {
         layers.iter().find(|layer| layer["name"] == "tutorial_1/pool_1/MaxPool2d").expect("the layer")["snr_db"].clone()
     };
     assert_eq!(pool(&debug["layers"]), pool(&compared["layers"]));
+}
+
+/// The recipe that the documentation shows.
+fn documented_recipe() -> String {
+    let text = std::fs::read_to_string(fixtures().join("../../docs/cli.md")).expect("the documentation");
+    let (_, block) = text.split_once("```toml\n").expect("a recipe");
+    block.split_once("```").expect("its end").0.into()
+}
+
+#[test]
+fn the_documented_recipe_can_be_used() {
+    let folder = Folder::new();
+    let recipe = folder.write("recipe.toml", documented_recipe().as_bytes());
+    let [output, report] = ["mixed.tflite", "report.json"].map(|name| folder.path(name));
+    let said = succeed(words(&format!(
+        "quantize {SEPARABLE}.tflite --scheme int8 --recipe {recipe} --calibration {SEPARABLE}.npz -o {output} --report {report}"
+    )));
+    assert!(said.contains("(DEPTHWISE_CONV_2D): 16x8\n"), "{said}");
+    assert!(said.contains("(FULLY_CONNECTED): the recipe says float32\n"), "{said}");
+    let report: serde_json::Value = serde_json::from_slice(&folder.read("report.json")).expect("JSON");
+    let operators = report["report"]["operators"].as_array().expect("a list");
+    let has = |precision| operators.iter().any(|operator| operator["precision"] == precision);
+    assert!(has("int8") && has("16x8") && has("float32"), "{operators:?}");
+}
+
+#[test]
+fn a_recipe_is_found_that_reaches_what_was_asked_for() {
+    let folder = Folder::new();
+    let [recipe, again, found, mixed] =
+        ["recipe.toml", "again.toml", "found.json", "mixed.tflite"].map(|name| folder.path(name));
+    let feeds = format!("{SEPARABLE}.tflite --calibration {SEPARABLE}.npz --samples {SEPARABLE}.npz");
+    let said = succeed(words(&format!("recipe {feeds} --snr 40 -o {recipe} --json {found}")));
+    assert!(said.starts_with(&format!("{recipe}: reaches 40 dB\n")), "{said}");
+    let found: serde_json::Value = serde_json::from_slice(&folder.read("found.json")).expect("JSON");
+    assert!(
+        found["int8"]["snr_db"].as_f64() < Some(40.0) && found["proposed"]["snr_db"].as_f64() >= Some(40.0)
+    );
+    assert!(found["proposed"]["time"].as_f64() < found["float32"]["time"].as_f64(), "{found}");
+    let said = succeed(words(&format!(
+        "quantize {SEPARABLE}.tflite --scheme int8 --recipe {recipe} --calibration {SEPARABLE}.npz -o {mixed}"
+    )));
+    let bytes = found["proposed"]["constant_bytes"].as_u64().expect("a number");
+    assert!(said.contains(&format!("; {bytes} bytes of constants")), "{said}");
+
+    // A search on saved statistics finds the same; a budget that does not suffice is said.
+    let statistics = folder.path("statistics.json");
+    succeed(words(&format!("calibrate {SEPARABLE}.tflite --samples {SEPARABLE}.npz -o {statistics}")));
+    let feeds = format!("{SEPARABLE}.tflite --statistics {statistics} --samples {SEPARABLE}.npz");
+    succeed(words(&format!("recipe {feeds} --snr 40 -o {again}")));
+    assert_eq!(folder.read("again.toml"), folder.read("recipe.toml"));
+    let said = succeed(words(&format!("recipe {feeds} --snr 40 --time 1 -o {again}")));
+    assert!(said.starts_with(&format!("{again}: does not reach 40 dB\n")), "{said}");
+}
+
+#[test]
+fn wrong_recipes_say_what_is_wrong() {
+    let folder = Folder::new();
+    let out = folder.path("out");
+    let quantize = |name: &str, recipe: &str| {
+        let path = folder.write(name, recipe.as_bytes());
+        format!(
+            "quantize {SEPARABLE}.tflite --scheme int8 --recipe {path} --calibration {SEPARABLE}.npz -o {out}"
+        )
+    };
+    let unused = quantize("unused.toml", "[[rule]]\nkind = \"CONV_3D\"\nprecision = \"16x8\"");
+    let search = format!("recipe {SEPARABLE}.tflite --calibration {SEPARABLE}.npz -o {out}");
+    let samples = format!("--samples {SEPARABLE}.npz");
+    let wrong = [
+        (quantize("text.toml", "CONV_2D: 16x8"), 1, "text.toml': TOML parse error at line 1"),
+        (quantize("int4.toml", "[[rule]]\nprecision = \"int4\""), 1, "unknown variant `int4`"),
+        (unused.clone(), 1, "rule 0 of the recipe (16x8 for kind 'CONV_3D') fits no operator of the model"),
+        (unused.replace("int8", "float16"), 1, "a recipe goes with 16x8 or int8, not with float16"),
+        (unused.replace("unused.toml", "no.toml"), 1, "no.toml'"),
+        (search.clone(), 2, "--samples <[NAME=]FILE>"),
+        (format!("{search} {samples} --snr loud"), 2, "must be a number of dB"),
+        (
+            format!("{search} {samples} --snr 40 --pace 1,2"),
+            2,
+            "must be three times, of int8, 16x8 and float32",
+        ),
+        (format!("{search} {samples} --snr 40 --time 2 --bytes 9"), 2, "cannot be used with"),
+    ];
+    for (line, code, message) in wrong {
+        fail(&[(&line, code, message)]);
+    }
+    assert_eq!(folder.names("."), ["int4.toml", "text.toml", "unused.toml"]);
 }
 
 #[test]

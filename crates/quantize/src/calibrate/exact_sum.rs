@@ -1,9 +1,11 @@
 //! Sums of float32 numbers without rounding.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Bits of a lane's exponents.
 const LANE: u32 = 64;
+
+const LANES: usize = 4;
 
 /// The most numbers that a sum can hold.
 pub(super) const MOST_SAMPLES: u64 = 1 << 38;
@@ -20,20 +22,14 @@ const NUMBER: u32 = 24 + LANE;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub(super) struct ExactSum {
-    lanes: [i128; 4],
+    lanes: [i128; LANES],
 }
 
 impl ExactSum {
     /// Adds a finite number.
     pub(super) fn add(&mut self, value: f32) {
-        let bits = value.to_bits();
-        let (exponent, fraction) = (bits >> 23 & 0xff, bits & 0x7f_ffff);
-        let (significand, shift) = match exponent {
-            0 => (fraction, 0),
-            _ => (fraction | 0x80_0000, exponent - 1),
-        };
-        let units = i128::from(significand) << (shift % LANE);
-        self.lanes[(shift / LANE) as usize] += if value.is_sign_negative() { -units } else { units };
+        let (lane, units) = lane_and_units(value);
+        self.lanes[lane] += units;
     }
 
     /// Adds what another sum holds.
@@ -52,6 +48,91 @@ impl ExactSum {
         let lane_step = (1u128 << LANE) as f64;
         let smallest = f64::from(f32::from_bits(1));
         self.lanes.iter().rev().fold(0.0, |sum, &lane| sum * lane_step + lane as f64) * smallest
+    }
+}
+
+/// The lane in which a finite number counts, and how many units it is there.
+fn lane_and_units(value: f32) -> (usize, i128) {
+    let bits = value.to_bits();
+    let (exponent, fraction) = (bits >> 23 & 0xff, bits & 0x7f_ffff);
+    let (significand, shift) = match exponent {
+        0 => (fraction, 0),
+        _ => (fraction | 0x80_0000, exponent - 1),
+    };
+    let units = i128::from(significand) << (shift % LANE);
+    ((shift / LANE) as usize, if value.is_sign_negative() { -units } else { units })
+}
+
+/// Sums side by side. A lane in which none of them has a number takes no memory: most numbers of a tensor are in one or two.
+#[derive(Debug, Clone, Default)]
+pub(super) struct ExactSums {
+    count: usize,
+    /// Empty, or a lane of each sum.
+    lanes: [Vec<i128>; LANES],
+}
+
+impl ExactSums {
+    /// So many sums of no numbers.
+    pub(super) fn zeros(count: usize) -> Self {
+        Self { count, ..Self::default() }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Adds a finite number to one of the sums.
+    pub(super) fn add(&mut self, index: usize, value: f32) {
+        let (lane, units) = lane_and_units(value);
+        if units != 0 {
+            self.lane(lane)[index] += units;
+        }
+    }
+
+    /// Adds what as many other sums hold.
+    pub(super) fn merge(&mut self, other: &Self) {
+        for (lane, theirs) in other.lanes.iter().enumerate().filter(|(_, theirs)| !theirs.is_empty()) {
+            self.lane(lane).iter_mut().zip(theirs).for_each(|(mine, theirs)| *mine += theirs);
+        }
+    }
+
+    /// The sums, in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = ExactSum> {
+        let lane = |index: usize| move |lane: &Vec<i128>| lane.get(index).copied().unwrap_or(0);
+        (0..self.count).map(move |index| ExactSum { lanes: self.lanes.each_ref().map(lane(index)) })
+    }
+
+    fn lane(&mut self, lane: usize) -> &mut [i128] {
+        self.lanes[lane].resize(self.count, 0);
+        &mut self.lanes[lane]
+    }
+}
+
+impl PartialEq for ExactSums {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl From<Vec<ExactSum>> for ExactSums {
+    fn from(sums: Vec<ExactSum>) -> Self {
+        let lanes = std::array::from_fn(|lane| {
+            let is_blank = sums.iter().all(|sum| sum.lanes[lane] == 0);
+            if is_blank { Vec::new() } else { sums.iter().map(|sum| sum.lanes[lane]).collect() }
+        });
+        Self { count: sums.len(), lanes }
+    }
+}
+
+impl Serialize for ExactSums {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter())
+    }
+}
+
+impl<'de> Deserialize<'de> for ExactSums {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Vec::<ExactSum>::deserialize(deserializer).map(Self::from)
     }
 }
 
@@ -106,6 +187,25 @@ mod tests {
             let whole = sum(&values);
             prop_assert!(whole.fits(values.len()));
             prop_assert_eq!(ExactSum::try_from(String::from(whole)), Ok(whole));
+        }
+
+        #[test]
+        fn sums_side_by_side_are_single_sums(values in prop::collection::vec((finite(), finite()), 0..20), cut in 0usize..20) {
+            let sums = |values: &[(f32, f32)]| {
+                let mut sums = ExactSums::zeros(2);
+                for &(first, second) in values {
+                    sums.add(0, first);
+                    sums.add(1, second);
+                }
+                sums
+            };
+            let (left, right) = values.split_at(cut.min(values.len()));
+            let mut merged = sums(left);
+            merged.merge(&sums(right));
+            let (first, second): (Vec<f32>, Vec<f32>) = values.iter().copied().unzip();
+            prop_assert_eq!(merged.iter().collect::<Vec<_>>(), [sum(&first), sum(&second)]);
+            let text = serde_json::to_string(&merged).unwrap();
+            prop_assert_eq!(serde_json::from_str::<ExactSums>(&text).unwrap(), merged);
         }
 
         #[test]

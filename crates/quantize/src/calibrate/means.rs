@@ -7,7 +7,7 @@ use burnlite_runtime::{Error as RuntimeError, Interpreter};
 use burnlite_tflite::Graph;
 use serde::{Deserialize, Serialize};
 
-use super::exact_sum::ExactSum;
+use super::exact_sum::ExactSums;
 use super::windows::input_of_layer;
 use crate::Error;
 
@@ -27,17 +27,17 @@ pub(super) struct InputMeans {
 struct LayerMeans {
     samples: usize,
     /// Sums over the samples of each sample's mean in float32. They are exact, so that merging is.
-    sums: Vec<ExactSum>,
+    sums: ExactSums,
 }
 
 impl LayerMeans {
     fn blank(means: usize) -> Self {
-        Self { samples: 0, sums: vec![ExactSum::default(); means] }
+        Self { samples: 0, sums: ExactSums::zeros(means) }
     }
 
     fn merge(&mut self, other: &Self) {
         self.samples += other.samples;
-        self.sums.iter_mut().zip(&other.sums).for_each(|(mine, theirs)| mine.merge(theirs));
+        self.sums.merge(&other.sums);
     }
 }
 
@@ -54,7 +54,8 @@ impl InputMeans {
             let layer = self.layers.entry(index).or_insert_with(|| LayerMeans::blank(means.len()));
             layer.samples += 1;
             // The mean of finite float32 numbers is within their range.
-            layer.sums.iter_mut().zip(means).for_each(|(sum, mean)| sum.add((mean / count) as f32));
+            let means = means.into_iter().map(|mean| (mean / count) as f32);
+            means.enumerate().for_each(|(index, mean)| layer.sums.add(index, mean));
         }
         Ok(())
     }

@@ -118,6 +118,9 @@ impl Windows {
                 }
             }
         }
+        if *groups == 1 {
+            return sums;
+        }
         let of_group = |group: usize| (0..taps).map(move |tap| tap * channels + group * depth);
         (0..*groups).flat_map(of_group).flat_map(|start| sums[start..][..*depth].to_vec()).collect()
     }

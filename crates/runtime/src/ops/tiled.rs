@@ -9,6 +9,7 @@ mod hybrid;
 mod tests;
 mod threads;
 
+use alloc::borrow::Cow;
 use alloc::vec::Vec;
 use core::fmt::Debug;
 use core::marker::PhantomData;
@@ -387,8 +388,8 @@ impl Weighted<'_, '_> {
     }
 
     /// The weights, where they are constant.
-    fn known<W: Element>(&self) -> Option<Vec<W>> {
-        self.node.input(self.positions.weights).ok()?.constant().ok()
+    fn known<W: Element>(&self) -> Option<Cow<'_, [W]>> {
+        self.node.input(self.positions.weights).ok()?.constant_elements().ok()
     }
 
     /// The biases, where they are constant; none where there is no bias.

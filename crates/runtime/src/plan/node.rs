@@ -1,5 +1,6 @@
 //! What an operator's planning sees: its options, and its operands with their shapes as far as they are resolved.
 
+use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -114,14 +115,22 @@ impl<'p> Operand<'p> {
         })
     }
 
-    /// The elements of a constant.
+    /// The elements of a constant, copied.
     pub(crate) fn constant<T: Element>(&self) -> Result<Vec<T>, OperatorFault> {
+        self.constant_elements().map(Cow::into_owned)
+    }
+
+    /// The elements of a constant, where they lie if that is aligned.
+    pub(crate) fn constant_elements<T: Element>(&self) -> Result<Cow<'p, [T]>, OperatorFault> {
         let name = || self.tensor.name.clone();
         let bytes = self.constant.ok_or_else(|| OperatorFault::NotConstant { tensor: name() })?;
         if self.element_type().storage() != T::TYPE {
             return Err(OperatorFault::Types { types: [self.element_type()].into() });
         }
-        Ok(bytemuck::pod_collect_to_vec(bytes))
+        Ok(match bytemuck::try_cast_slice(bytes) {
+            Ok(elements) => Cow::Borrowed(elements),
+            Err(_) => Cow::Owned(bytemuck::pod_collect_to_vec(bytes)),
+        })
     }
 
     /// The one element of a constant.
