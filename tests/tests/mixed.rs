@@ -10,7 +10,7 @@ use burnlite_tflite::{Model, Op};
 /// The float networks of a single graph.
 fn networks() -> Vec<Fixture> {
     let mut networks = Fixture::folder("networks");
-    let is_plain = |bytes| Model::from_bytes(bytes).unwrap().graphs.len() == 1;
+    let is_plain = |bytes: &[u8]| Model::from_bytes(bytes).unwrap().graphs.len() == 1;
     networks.retain(|fixture| fixture.name.ends_with("_float32") && is_plain(&fixture.bytes));
     networks
 }
