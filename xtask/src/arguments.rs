@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
+use burnlite_applications::{APPLICATIONS, Application};
 use burnlite_mnist::{Backend, Digits, LoadOptions, Require, Source, TrainingOptions};
 use burnlite_runtime::{KERNELS, Kernels};
 use clap::error::ErrorKind;
@@ -12,6 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::bench::{BenchOptions, NETWORKS, Network, Part};
 use crate::files::Folder;
 use crate::screen::Screen;
+use crate::stages::ApplicationOptions;
 use crate::{bench, stages};
 
 /// Trains a network in Burn, writes it as a .tflite file, quantizes it to 16x8 and int8, and runs all of them.
@@ -30,6 +32,7 @@ const EXAMPLES: &str = "Examples:
   cargo xtask tutorial --dataset digits          with generated digits, without any download
   cargo xtask train && cargo xtask export        one stage at a time; files lie in target/tutorial
   cargo xtask evaluate --out /tmp/run --quiet    only files: /tmp/run/evaluation.json
+  cargo xtask applications hdr audio --open      where 16 bits show: train two networks, look at the report
   cargo xtask bench --networks tutorial,resnet8  time them beside LiteRT, of the Python that BURNLITE_LITERT names
   cargo xtask bench --write-docs                 measure everything, and put the figures into docs/performance.md";
 
@@ -73,6 +76,13 @@ enum Command {
         #[command(flatten)]
         common: CommonArguments,
     },
+    /// Train, export, quantize and measure networks for pictures and sounds; writes report.html, applications.json, .wav files.
+    Applications {
+        #[command(flatten)]
+        applications: ApplicationArguments,
+        #[command(flatten)]
+        common: CommonArguments,
+    },
     /// Measure Burnlite beside LiteRT, tract and TensorFlow (in the Python that BURNLITE_LITERT names); writes summary.json and
     /// training.json.
     Bench {
@@ -81,6 +91,23 @@ enum Command {
         #[command(flatten)]
         common: CommonArguments,
     },
+}
+
+/// Which applications, and how.
+#[derive(Debug, Clone, Args)]
+struct ApplicationArguments {
+    /// super-resolution, audio, denoise, hdr [default: all].
+    #[arg(value_name = "NAME", value_parser = application)]
+    names: Vec<&'static Application>,
+    /// Seed of the data and of the weights.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Percent of the full number of training samples.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u8).range(1..=100))]
+    effort: u8,
+    /// Open the report when it is written.
+    #[arg(long)]
+    open: bool,
 }
 
 /// What to time.
@@ -136,7 +163,7 @@ struct DataArguments {
 /// Where results go.
 #[derive(Debug, Clone, Args)]
 struct CommonArguments {
-    /// Folder for the results [default: target/tutorial; of bench target/bench].
+    /// Folder for the results [default: target/tutorial, target/applications, target/bench].
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
     /// Print nothing but errors.
@@ -181,6 +208,10 @@ pub fn run() -> Result<()> {
             let digits = data.load_again(&folder, &screen)?;
             stages::evaluate(&digits, &folder, &screen).map(drop)
         }
+        Command::Applications { applications, common } => {
+            let (folder, screen) = common.open_or("target/applications")?;
+            stages::applications(&applications.options(), &folder, &screen)
+        }
         Command::Bench { bench, common } => {
             let (folder, screen) = common.open_or("target/bench")?;
             bench::bench(workspace(), &bench.options(), &folder, &screen)
@@ -203,6 +234,24 @@ impl TrainingArguments {
     fn options(&self) -> TrainingOptions {
         TrainingOptions { epochs: self.epochs as usize, seed: self.seed, ..TrainingOptions::default() }
     }
+}
+
+impl ApplicationArguments {
+    fn options(&self) -> ApplicationOptions {
+        let all = || APPLICATIONS.iter().collect();
+        ApplicationOptions {
+            applications: if self.names.is_empty() { all() } else { self.names.clone() },
+            seed: self.seed,
+            effort: self.effort.into(),
+            open: self.open,
+        }
+    }
+}
+
+/// The application with the given name.
+fn application(name: &str) -> Result<&'static Application> {
+    let names: Vec<&str> = APPLICATIONS.iter().map(|application| application.name).collect();
+    Application::by_name(name).with_context(|| format!("there are {}", names.join(", ")))
 }
 
 impl BenchArguments {

@@ -11,6 +11,8 @@
 //! | [`stages::convert`] | `mnist_float32.tflite`, the first 100 training images | the four integer models |
 //! | [`stages::evaluate`] | the five models, the test images | `first_digit.png`, `evaluation.json` |
 //!
+//! [`stages::applications()`] does the same for four networks whose outputs are pictures and sounds.
+//!
 //! [`bench()`] is no stage: it measures what there is beside what it replaces.
 
 #![forbid(unsafe_code)]
@@ -20,6 +22,7 @@ mod bench;
 mod files;
 mod models;
 mod picture;
+mod report;
 mod screen;
 pub mod stages;
 mod summary;

@@ -1,5 +1,6 @@
 //! The stages of the tutorial.
 
+mod applications;
 mod convert;
 mod evaluate;
 mod export;
@@ -7,6 +8,7 @@ mod load;
 mod train;
 mod tutorial;
 
+pub use applications::{ApplicationOptions, ApplicationSummary, ModelQuality, applications};
 pub use convert::convert;
 pub use evaluate::evaluate;
 pub use export::{export, exported};
