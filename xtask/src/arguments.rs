@@ -14,7 +14,7 @@ use crate::bench::{BenchOptions, NETWORKS, Network, Part};
 use crate::files::Folder;
 use crate::screen::Screen;
 use crate::stages::ApplicationOptions;
-use crate::{bench, stages};
+use crate::{bench, report, stages};
 
 /// Trains a network in Burn, writes it as a .tflite file, quantizes it to 16x8 and int8, and runs all of them.
 #[derive(Debug, Parser)]
@@ -28,6 +28,7 @@ struct Arguments {
 const EXAMPLES: &str = "Examples:
   cargo xtask tutorial                           the whole way: train, export, convert, evaluate
   cargo xtask tutorial --epochs 3 --seed 7       train longer, from other weights
+  cargo xtask tutorial --open                    and look at the report
   cargo xtask tutorial --data-dir ~/mnist        with your copy of MNIST (.gz or raw)
   cargo xtask tutorial --dataset digits          with generated digits, without any download
   cargo xtask train && cargo xtask export        one stage at a time; files lie in target/tutorial
@@ -39,12 +40,14 @@ const EXAMPLES: &str = "Examples:
 /// A command of `cargo xtask`.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// The whole way: train, export, convert, evaluate; writes summary.json.
+    /// The whole way: train, export, convert, evaluate, report; writes summary.json.
     Tutorial {
         #[command(flatten)]
         training: TrainingArguments,
         #[command(flatten)]
         data: DataArguments,
+        #[command(flatten)]
+        report: ReportArguments,
         #[command(flatten)]
         common: CommonArguments,
     },
@@ -76,10 +79,21 @@ enum Command {
         #[command(flatten)]
         common: CommonArguments,
     },
-    /// Train, export, quantize and measure networks for pictures and sounds; writes report.html, applications.json, .wav files.
+    /// Show what the other stages found; writes report.html.
+    Report {
+        #[command(flatten)]
+        data: DataArguments,
+        #[command(flatten)]
+        report: ReportArguments,
+        #[command(flatten)]
+        common: CommonArguments,
+    },
+    /// Train, export, quantize and measure networks for pictures and sounds; writes report.html, summary.json, .wav files.
     Applications {
         #[command(flatten)]
         applications: ApplicationArguments,
+        #[command(flatten)]
+        report: ReportArguments,
         #[command(flatten)]
         common: CommonArguments,
     },
@@ -105,6 +119,11 @@ struct ApplicationArguments {
     /// Percent of the full number of training samples.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u8).range(1..=100))]
     effort: u8,
+}
+
+/// What becomes of the report.
+#[derive(Debug, Clone, Copy, Args)]
+struct ReportArguments {
     /// Open the report when it is written.
     #[arg(long)]
     open: bool,
@@ -178,13 +197,14 @@ struct CommonArguments {
 pub fn run() -> Result<()> {
     let start = Instant::now();
     match parse()?.command {
-        Command::Tutorial { training, data, common } => {
+        Command::Tutorial { training, data, report, common } => {
             if built_again_for(training.backend)? {
                 return Ok(());
             }
             let (folder, screen) = common.open()?;
             let digits = data.load(Require::Auto, training.seed, &screen)?;
-            stages::tutorial(&digits, &training.options(), training.backend, &folder, &screen, start)
+            stages::tutorial(&digits, &training.options(), training.backend, &folder, &screen, start)?;
+            report.open(&folder)
         }
         Command::Train { training, data, common } => {
             if built_again_for(training.backend)? {
@@ -208,9 +228,16 @@ pub fn run() -> Result<()> {
             let digits = data.load_again(&folder, &screen)?;
             stages::evaluate(&digits, &folder, &screen).map(drop)
         }
-        Command::Applications { applications, common } => {
+        Command::Report { data, report, common } => {
+            let (folder, screen) = common.open()?;
+            let digits = data.load_again(&folder, &screen)?;
+            stages::report(&digits, &folder, &screen)?;
+            report.open(&folder)
+        }
+        Command::Applications { applications, report, common } => {
             let (folder, screen) = common.open_or("target/applications")?;
-            stages::applications(&applications.options(), &folder, &screen)
+            stages::applications(&applications.options(), &folder, &screen)?;
+            report.open(&folder)
         }
         Command::Bench { bench, common } => {
             let (folder, screen) = common.open_or("target/bench")?;
@@ -243,8 +270,13 @@ impl ApplicationArguments {
             applications: if self.names.is_empty() { all() } else { self.names.clone() },
             seed: self.seed,
             effort: self.effort.into(),
-            open: self.open,
         }
+    }
+}
+
+impl ReportArguments {
+    fn open(self, folder: &Folder) -> Result<()> {
+        if self.open { report::open(&folder.join("report.html")) } else { Ok(()) }
     }
 }
 

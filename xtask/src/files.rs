@@ -5,12 +5,16 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use burnlite_quantize::Calibration;
 use burnlite_tflite::Model;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::models::ModelKind;
-use crate::summary::Training;
+use crate::summary::{Evaluation, Training};
+
+/// What speaks of models, and is untrue once one of them is made anew.
+pub(crate) const EVALUATIONS: &[&str] = &["evaluation.json", "summary.json", "report.html"];
 
 /// The folder in which a run leaves its files.
 #[derive(Debug, Clone)]
@@ -47,7 +51,26 @@ impl Folder {
     /// # Errors
     /// Where `training.json` is missing or not what training writes.
     pub fn training(&self) -> Result<Training> {
-        self.read_json("training.json")
+        self.read_json("training.json", "train")
+    }
+
+    /// What the models did on the test images.
+    ///
+    /// # Errors
+    /// Where `evaluation.json` is missing or not what evaluation writes.
+    pub fn evaluation(&self) -> Result<Evaluation> {
+        self.read_json("evaluation.json", "evaluate")
+    }
+
+    /// What the float model's values were in calibration.
+    ///
+    /// # Errors
+    /// Where `calibration.json` is missing or not what conversion writes.
+    pub fn calibration(&self) -> Result<Calibration> {
+        let path = self.join("calibration.json");
+        let advice = || format!("cannot read '{}': run `cargo xtask convert` first", path.display());
+        let text = fs::read_to_string(&path).with_context(advice)?;
+        Calibration::from_json(&text).with_context(advice)
     }
 
     /// The bytes of one of the models.
@@ -98,9 +121,9 @@ impl Folder {
         self.write(name, &text)
     }
 
-    fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<T> {
+    fn read_json<T: DeserializeOwned>(&self, name: &str, stage: &str) -> Result<T> {
         let path = self.join(name);
-        let advice = || format!("cannot read '{}': run `cargo xtask train` first", path.display());
+        let advice = || format!("cannot read '{}': run `cargo xtask {stage}` first", path.display());
         let bytes = fs::read(&path).with_context(advice)?;
         serde_json::from_slice(&bytes).with_context(advice)
     }

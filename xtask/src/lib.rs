@@ -8,8 +8,9 @@
 //! |---|---|---|
 //! | [`stages::train`] | the digits | `network.bpk`, `training.json` |
 //! | [`stages::export`] | `network.bpk` | `mnist_float32.tflite` |
-//! | [`stages::convert`] | `mnist_float32.tflite`, the first 100 training images | the four integer models |
+//! | [`stages::convert`] | `mnist_float32.tflite`, the first 100 training images | the four integer models, `calibration.json` |
 //! | [`stages::evaluate`] | the five models, the test images | `first_digit.png`, `evaluation.json` |
+//! | [`stages::report`] | all of these but the integer models | `report.html` |
 //!
 //! [`stages::applications()`] does the same for four networks whose outputs are pictures and sounds.
 //!
@@ -32,4 +33,4 @@ pub use bench::{BenchOptions, NETWORKS, Network, Part, bench};
 pub use files::Folder;
 pub use models::ModelKind;
 pub use screen::Screen;
-pub use summary::{Evaluation, ModelSummary, Summary, Training};
+pub use summary::{CurvePoint, Evaluation, ImageAnswers, LayerSummary, ModelSummary, Summary, Training};

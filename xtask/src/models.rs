@@ -34,13 +34,33 @@ impl ModelKind {
         self.scheme.is_none()
     }
 
+    /// Whether its activations have 16 bits.
+    pub fn is_16x8(&self) -> bool {
+        matches!(self.scheme, Some((Scheme::Int16x8, _)))
+    }
+
     /// The name of its file.
     pub fn file_name(&self) -> String {
         format!("mnist_{}.tflite", self.name)
     }
 }
 
-/// The integer models of a float model, calibrated over the first images of `train`, one at a time.
+/// The float model's calibration over the first images of `train`, one at a time, with the distributions of its values.
+///
+/// # Errors
+/// The quantizer's.
+pub(crate) fn calibrated(
+    model: &Model<'_>,
+    train: &Dataset,
+    progress: impl FnMut(usize),
+) -> Result<Calibration> {
+    let samples = (0..train.len().min(CALIBRATION_IMAGES)).map(|index| [train.normalized(index)]);
+    let mut calibration = Calibration::with_distributions(model)?;
+    calibration.extend::<[[f32; PIXELS]; 1]>(model, &Calibration::portable(), samples, progress)?;
+    Ok(calibration)
+}
+
+/// The integer models of a float model.
 ///
 /// They have the quantizer's own numbers, which err less than TensorFlow's.
 ///
@@ -48,16 +68,13 @@ impl ModelKind {
 /// The quantizer's, with the model's name.
 pub(crate) fn quantized<'a>(
     model: &Model<'a>,
-    train: &Dataset,
-    progress: impl FnMut(usize),
+    calibration: &Calibration,
 ) -> Result<Vec<(ModelKind, Model<'a>)>> {
-    let samples = (0..train.len().min(CALIBRATION_IMAGES)).map(|index| [train.normalized(index)]);
-    let calibration = Calibration::run::<[[f32; PIXELS]; 1]>(model, samples, progress)?;
     let quantize = |kind: ModelKind| {
         let (scheme, io_type) = kind.scheme?;
         let quantizer = Quantizer::new(scheme).input_type(io_type).output_type(io_type);
         let result =
-            quantizer.quantize(model, &calibration).with_context(|| format!("converting to {}", kind.name));
+            quantizer.quantize(model, calibration).with_context(|| format!("converting to {}", kind.name));
         Some(result.map(|(quantized, _)| (kind, quantized)))
     };
     ModelKind::ALL.into_iter().filter_map(quantize).collect()

@@ -18,6 +18,19 @@ pub struct Training {
     pub train_seconds: f64,
     /// Accuracy on the test images, computed by Burn: 0 to 1.
     pub test_accuracy: f64,
+    /// The training's course.
+    pub curve: Vec<CurvePoint>,
+}
+
+/// Where training stood after a step.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct CurvePoint {
+    /// The step, counted from 1 over all epochs.
+    pub step: usize,
+    /// Mean cross-entropy of the epoch's images so far.
+    pub loss: f64,
+    /// Share of the epoch's images so far whose digit was found: 0 to 1.
+    pub accuracy: f64,
 }
 
 /// `summary.json`: the whole tutorial.
@@ -46,6 +59,19 @@ pub struct Evaluation {
     pub dataset: Source,
     /// The models, the float one first.
     pub models: Vec<ModelSummary>,
+    /// The first image, and every one on which the float and a 16x8 model disagree.
+    pub images: Vec<ImageAnswers>,
+}
+
+/// What the models see on a test image.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ImageAnswers {
+    /// The image's index.
+    pub index: usize,
+    /// Its true digit.
+    pub digit: u8,
+    /// The digit that each model sees, in the order of the models.
+    pub answers: Vec<u8>,
 }
 
 /// One model on the test images.
@@ -63,4 +89,19 @@ pub struct ModelSummary {
     pub agreement: f64,
     /// Median microseconds of running the model on one image, on one thread.
     pub microseconds_per_image: f64,
+    /// How many images of each digit (row) the model takes for each digit (column).
+    pub confusion: Vec<Vec<usize>>,
+    /// The layers beside those of the float model, on the first 100 test images; none for the float model itself.
+    pub layers: Vec<LayerSummary>,
+}
+
+/// A layer of an integer model beside that of the float model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LayerSummary {
+    /// The name of the tensor that the layer computes, in the float model.
+    pub name: String,
+    /// Signal-to-noise ratio of its values in dB; none where they are equal.
+    pub snr_db: Option<f64>,
+    /// Signal-to-noise ratio of its weights in dB; none where it has no weights, or no error.
+    pub weight_snr_db: Option<f64>,
 }

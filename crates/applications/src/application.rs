@@ -4,7 +4,7 @@ use burnlite_tflite::Model;
 use rayon::prelude::*;
 
 use crate::error::Error;
-use crate::fit::Progress;
+use crate::fit::{Progress, Training};
 use crate::quality::Quality;
 use crate::{audio, denoise, hdr, super_resolution};
 
@@ -25,8 +25,9 @@ pub struct Application {
     pub content: Content,
     /// Samples and epochs of a full run.
     pub effort: Effort,
+    pub(crate) learning_rate: f64,
     pub(crate) draw: fn(u64, Effort) -> Data,
-    pub(crate) train: fn(&Data, u64, &mut dyn FnMut(&Progress)) -> Result<Model<'static>, Error>,
+    pub(crate) train: fn(&Data, &Training, &mut dyn FnMut(&Progress)) -> Result<Model<'static>, Error>,
 }
 
 /// What an application's numbers are.
@@ -70,8 +71,6 @@ pub struct Data {
     pub input_shape: [usize; 3],
     /// The shape of an output: `[H, W, C]`.
     pub output_shape: [usize; 3],
-    /// Passes over the training samples.
-    pub epochs: usize,
     /// What the network is trained on.
     pub train: Vec<Sample>,
     /// What it has not seen.
@@ -93,7 +92,8 @@ impl Application {
         (self.draw)(seed, effort)
     }
 
-    /// Trains the network on the training samples and exports it: float32, input `[N, H, W, C]`, output likewise.
+    /// Trains the network on the training samples, that many times over, and exports it: float32, input `[N, H, W, C]`,
+    /// output likewise.
     ///
     /// The same data and seed give the same model on one machine, however many threads it has.
     ///
@@ -103,9 +103,12 @@ impl Application {
         &self,
         data: &Data,
         seed: u64,
+        epochs: usize,
         mut on_step: impl FnMut(&Progress),
     ) -> Result<Model<'static>, Error> {
-        let mut model = (self.train)(data, seed, &mut on_step)?;
+        let training =
+            Training { application: self.name, seed, epochs, learning_rate: self.learning_rate };
+        let mut model = (self.train)(data, &training, &mut on_step)?;
         model.description = format!("Burnlite's {}", self.title);
         Ok(model)
     }
@@ -120,18 +123,8 @@ impl Data {
         sample: impl Fn(u64) -> Sample + Sync + Send,
     ) -> Self {
         let numbers = 0..(effort.train + effort.test) as u64;
-        Self::split(input_shape, output_shape, effort, numbers.into_par_iter().map(sample).collect())
-    }
-
-    /// The first samples to train on, the next to measure with.
-    pub(crate) fn split(
-        input_shape: [usize; 3],
-        output_shape: [usize; 3],
-        effort: Effort,
-        mut samples: Vec<Sample>,
-    ) -> Self {
-        samples.truncate(effort.train + effort.test);
-        let test = samples.split_off(effort.train);
-        Self { input_shape, output_shape, epochs: effort.epochs, train: samples, test }
+        let mut train: Vec<Sample> = numbers.into_par_iter().map(sample).collect();
+        let test = train.split_off(effort.train);
+        Self { input_shape, output_shape, train, test }
     }
 }

@@ -24,15 +24,17 @@ pub(crate) const APPLICATION: Application = Application {
     title: "noise cancelling",
     about: "a quarter of a second of a voice or music in noise in, the voice or the music out",
     baseline: "the noisy sound",
-    quality: Quality::SiSdr,
+    quality: Quality::SiSdr { recording: WINDOWS },
     content: Content::Sound,
-    effort: Effort { train: 1_600, test: 128, epochs: 6 },
-    draw: |seed, effort| {
-        let recordings = (effort.train + effort.test).div_ceil(WINDOWS) as u64;
-        let samples = (0..recordings).into_par_iter().flat_map_iter(|index| windows(seed, index)).collect();
-        Data::split([1, LENGTH, 1], [1, LENGTH, 1], effort, samples)
+    effort: Effort { train: 3_200, test: 256, epochs: 10 },
+    learning_rate: 0.002,
+    draw: |seed, effort| Data {
+        input_shape: [1, LENGTH, 1],
+        output_shape: [1, LENGTH, 1],
+        train: windows(seed, 0, effort.train),
+        test: windows(seed, effort.train.div_ceil(WINDOWS), effort.test),
     },
-    train: |data, seed, on_step| fit(APPLICATION.name, data, seed, 0.002, Network::new, on_step),
+    train: |data, training, on_step| fit(data, training, Network::new, on_step),
 };
 
 /// Samples of a window: 256 ms.
@@ -97,9 +99,18 @@ impl Restorer for Network {
     }
 }
 
+/// So many windows of the recordings from the number `first` on.
+fn windows(seed: u64, first: usize, count: usize) -> Vec<Sample> {
+    let recordings = first..first + count.div_ceil(WINDOWS);
+    let samples = recordings.into_par_iter().flat_map_iter(|number| recording(seed, number as u64));
+    let mut samples: Vec<Sample> = samples.collect();
+    samples.truncate(count);
+    samples
+}
+
 /// The windows of a recording, and the same with noise.
-fn windows(seed: u64, recording: u64) -> Vec<Sample> {
-    let recording = signals::recording(&mut Random::new(seed, recording), WINDOWS * LENGTH);
+fn recording(seed: u64, number: u64) -> Vec<Sample> {
+    let recording = signals::recording(&mut Random::new(seed, number), WINDOWS * LENGTH);
     let pairs = recording.clean.chunks_exact(LENGTH).zip(recording.noisy.chunks_exact(LENGTH));
     let sample = |(clean, noisy): (&[f32], &[f32])| Sample {
         input: noisy.to_vec(),

@@ -18,11 +18,12 @@ pub(crate) const APPLICATION: Application = Application {
     baseline: "the noisy image",
     quality: Quality::Psnr,
     content: Content::Grey,
-    effort: Effort { train: 1_200, test: 100, epochs: 6 },
+    effort: Effort { train: 2_400, test: 100, epochs: 10 },
+    learning_rate: 0.002,
     draw: |seed, effort| {
         Data::draw([SIDE, SIDE, 1], [SIDE, SIDE, 1], effort, |index| sample(&mut Random::new(seed, index)))
     },
-    train: |data, seed, on_step| fit(APPLICATION.name, data, seed, 0.002, Network::new, on_step),
+    train: |data, training, on_step| fit(data, training, Network::new, on_step),
 };
 
 /// Height and width.

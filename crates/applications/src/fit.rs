@@ -12,10 +12,11 @@ use crate::error::Error;
 use crate::random::Random;
 
 /// Samples in a step.
-const BATCH: usize = 16;
+const BATCH: usize = 20;
 
-/// Samples whose gradients one thread computes at a time: half a batch for each of two cores.
-const SHARD: usize = 8;
+/// Samples whose gradients one thread computes at a time: half a batch for each of two cores. Below 9 burn-flex takes a slow
+/// path for the gradient of a convolution's weights.
+const SHARD: usize = 10;
 
 /// Where training stands after a step.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -39,15 +40,27 @@ pub(crate) trait Restorer: Module + Sync {
     }
 }
 
+/// How to train.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Training {
+    /// The name for errors.
+    pub(crate) application: &'static str,
+    /// Seed of the weights and of the order of the samples.
+    pub(crate) seed: u64,
+    /// Passes over the samples.
+    pub(crate) epochs: usize,
+    /// Adam's step size at the start.
+    pub(crate) learning_rate: f64,
+}
+
 /// Trains a network on the training samples, and exports it.
 pub(crate) fn fit<R: Restorer>(
-    application: &'static str,
     data: &Data,
-    seed: u64,
-    learning_rate: f64,
+    training: &Training,
     network: impl FnOnce(&Device) -> R,
     on_step: &mut dyn FnMut(&Progress),
 ) -> Result<Model<'static>, Error> {
+    let &Training { application, seed, epochs, learning_rate } = training;
     if data.train.is_empty() {
         return Err(Error::NoSamples);
     }
@@ -55,9 +68,9 @@ pub(crate) fn fit<R: Restorer>(
     device.seed(seed);
     let mut network = network(&device).train();
     let mut adam = AdamConfig::new().init();
-    let steps = data.train.len().div_ceil(BATCH) * data.epochs;
+    let steps = data.train.len().div_ceil(BATCH) * epochs;
     let mut step = 0;
-    for epoch in 0..data.epochs {
+    for epoch in 0..epochs {
         let order = shuffled(data.train.len(), seed, epoch as u64);
         for indices in order.chunks(BATCH) {
             // A quarter of a cosine, from the full rate to 0.

@@ -19,11 +19,12 @@ pub(crate) const APPLICATION: Application = Application {
     baseline: "the picture, linear",
     quality: Quality::PsnrMu { peak: PEAK },
     content: Content::Radiance,
-    effort: Effort { train: 1_500, test: 100, epochs: 6 },
+    effort: Effort { train: 2_400, test: 100, epochs: 12 },
+    learning_rate: 0.002,
     draw: |seed, effort| {
         Data::draw([SIDE, SIDE, 3], [SIDE, SIDE, 3], effort, |index| sample(&mut Random::new(seed, index)))
     },
-    train: |data, seed, on_step| fit(APPLICATION.name, data, seed, 0.002, Network::new, on_step),
+    train: |data, training, on_step| fit(data, training, Network::new, on_step),
 };
 
 /// Height and width.

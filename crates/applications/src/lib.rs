@@ -4,20 +4,19 @@
 //! numbers that a person sees or hears, not a class: there 8 bits are heard as hiss and seen as steps.
 //!
 //! ```
-//! use burnlite_applications::{APPLICATIONS, Application, Effort};
+//! use burnlite_applications::{Application, Effort};
 //!
 //! let application = Application::by_name("super-resolution").unwrap();
 //! let data = application.data(1, Effort { train: 8, test: 4, epochs: 1 });
 //! let (inputs, truths) = (&data.test[0].input, &data.test[0].truth);
 //! assert_eq!((inputs.len(), truths.len()), (14 * 14, 28 * 28));
 //!
-//! let model = application.train(&data, 1, |_| ())?;
+//! let model = application.train(&data, 1, 1, |_| ())?;
 //! assert_eq!(model.main()?.operators.last().unwrap().op.name(), "DEPTH_TO_SPACE");
 //!
 //! // Doing without a network: bicubic interpolation, in dB.
 //! let baseline = data.test.iter().map(|sample| (&sample.truth[..], &sample.baseline[..]));
 //! assert!(application.quality.of(baseline) > 10.0);
-//! # assert_eq!(APPLICATIONS.len(), 4);
 //! # Ok::<(), burnlite_applications::Error>(())
 //! ```
 //!

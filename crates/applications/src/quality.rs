@@ -15,8 +15,11 @@ pub enum Quality {
         /// The largest radiance.
         peak: f32,
     },
-    /// Scale-invariant signal-to-distortion ratio, the mean over the samples (Le Roux and others, 2019).
-    SiSdr,
+    /// Scale-invariant signal-to-distortion ratio (Le Roux and others, 2019), the mean over recordings.
+    SiSdr {
+        /// Samples that follow each other in a recording.
+        recording: usize,
+    },
 }
 
 impl Quality {
@@ -25,7 +28,7 @@ impl Quality {
         match self {
             Self::Psnr => "PSNR",
             Self::PsnrMu { .. } => "PSNR-μ",
-            Self::SiSdr => "SI-SDR",
+            Self::SiSdr { .. } => "SI-SDR",
         }
     }
 
@@ -35,9 +38,11 @@ impl Quality {
         match *self {
             Self::Psnr => psnr(pairs, |value| value.into()),
             Self::PsnrMu { peak } => psnr(pairs, |value| mu_law(value, peak)),
-            Self::SiSdr => {
-                let ratios: Vec<f64> = pairs.map(|(truth, output)| si_sdr(truth, output)).collect();
-                ratios.iter().sum::<f64>() / ratios.len().max(1) as f64
+            Self::SiSdr { recording } => {
+                let pairs: Vec<_> = pairs.collect();
+                let recordings = pairs.chunks(recording.max(1));
+                let count = recordings.len().max(1);
+                recordings.map(si_sdr).sum::<f64>() / count as f64
             }
         }
     }
@@ -61,14 +66,14 @@ fn psnr<'s>(pairs: impl Iterator<Item = (&'s [f32], &'s [f32])>, curve: impl Fn(
     -10.0 * libm::log10(sum / count.max(1) as f64)
 }
 
-/// The power of the part of `output` that is a multiple of `truth`, over the power of the rest.
-fn si_sdr(truth: &[f32], output: &[f32]) -> f64 {
-    let dot = |a: &[f32], b: &[f32]| -> f64 { a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum() };
-    let factor = dot(truth, output) / dot(truth, truth).max(f64::MIN_POSITIVE);
-    let target = factor * factor * dot(truth, truth);
-    let distortion = |(&truth, &output): (&f32, &f32)| (f64::from(output) - factor * f64::from(truth)).powi(2);
-    let rest: f64 = truth.iter().zip(output).map(distortion).sum();
-    10.0 * libm::log10(target / rest)
+/// The power of the part of a recording that is a multiple of what it should be, over the power of the rest.
+fn si_sdr(windows: &[(&[f32], &[f32])]) -> f64 {
+    let values = || windows.iter().flat_map(|(truth, output)| truth.iter().zip(*output));
+    let pairs = || values().map(|(&truth, &output)| (f64::from(truth), f64::from(output)));
+    let power: f64 = pairs().map(|(truth, _)| truth * truth).sum();
+    let factor = pairs().map(|(truth, output)| truth * output).sum::<f64>() / power;
+    let rest: f64 = pairs().map(|(truth, output)| (output - factor * truth).powi(2)).sum();
+    10.0 * libm::log10(factor * factor * power / rest)
 }
 
 #[cfg(test)]
@@ -88,9 +93,19 @@ mod tests {
         let noisy: Vec<f32> =
             truth.iter().enumerate().map(|(t, x)| x + 0.1 * libm::cosf(t as f32 * 0.37)).collect();
         let louder: Vec<f32> = noisy.iter().map(|x| 3.0 * x).collect();
-        let of = |output: &[f32]| Quality::SiSdr.of([(&truth[..], output)]);
+        let quality = Quality::SiSdr { recording: 1 };
+        let of = |output: &[f32]| quality.of([(&truth[..], output)]);
         assert!((of(&noisy) - 20.0).abs() < 0.5, "{}", of(&noisy));
         assert!((of(&noisy) - of(&louder)).abs() < 1e-4);
+    }
+
+    #[test]
+    fn silence_within_a_recording_is_part_of_it() {
+        let quality = Quality::SiSdr { recording: 2 };
+        let (sound, noisy) = ([1.0, -1.0, 1.0, -1.0], [1.1, -0.9, 1.1, -0.9]);
+        let windows = [(&sound[..], &noisy[..]), (&[0.0; 4][..], &[0.1, -0.1, 0.1, -0.1][..])];
+        // Errors of 0.1 in each of eight values, beside a power of 1 in each of four.
+        assert!((quality.of(windows) - 10.0 * libm::log10(4.0 / 0.08)).abs() < 0.1, "{}", quality.of(windows));
     }
 
     #[test]

@@ -19,7 +19,8 @@ pub(crate) const APPLICATION: Application = Application {
     baseline: "bicubic",
     quality: Quality::Psnr,
     content: Content::Grey,
-    effort: Effort { train: 3_000, test: 200, epochs: 8 },
+    effort: Effort { train: 6_000, test: 200, epochs: 12 },
+    learning_rate: 0.002,
     draw: |seed, effort| {
         let digits = Digits::generate(seed, effort.train, effort.test);
         Data::draw([LOW, LOW, 1], [SIDE, SIDE, 1], effort, |index| {
@@ -30,7 +31,7 @@ pub(crate) const APPLICATION: Application = Application {
             })
         })
     },
-    train: |data, seed, on_step| fit(APPLICATION.name, data, seed, 0.002, Network::new, on_step),
+    train: |data, training, on_step| fit(data, training, Network::new, on_step),
 };
 
 /// Height and width of an input.

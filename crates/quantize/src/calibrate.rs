@@ -236,6 +236,15 @@ impl Calibration {
         self.tensors.get(tensor.index())?.observer.bounds()
     }
 
+    /// How the values of a tensor are distributed: the bins that are not empty, from the lowest on, and the number of
+    /// values in each; `None` where nothing was seen of it, or not its [distribution](Self::with_distributions).
+    pub fn histogram(&self, tensor: TensorId) -> Option<Vec<(Bounds, u64)>> {
+        let histogram = &self.tensors.get(tensor.index())?.observer.distribution()?.histogram;
+        let end = |bin: i64| (bin as f64 * histogram.width()) as f32;
+        let bins = histogram.bins().map(|(bin, count)| (Bounds { min: end(bin), max: end(bin + 1) }, count));
+        Some(bins.collect())
+    }
+
     /// Number of samples; 0 where the ranges came with the file.
     pub const fn samples(&self) -> usize {
         self.samples

@@ -3,19 +3,22 @@
 mod gallery;
 mod measure;
 mod sound;
+mod summary;
 
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use burnlite_applications::{Application, Data, Sample};
-use burnlite_quantize::{Calibration, Compat, Quantizer, Scheme};
-use burnlite_tflite::Model;
-use serde::{Deserialize, Serialize};
+use burnlite_applications::{Application, Data};
+use burnlite_quantize::{Calibration, Quantizer, Scheme};
+use burnlite_tflite::{ElementType, Model, Tensor};
+use serde::Serialize;
 
 use crate::files::Folder;
-use crate::report::{self, Chart, Series};
+use crate::report::{self, Bars, Chart, Series};
 use crate::screen::{Screen, seconds};
-use measure::{Outputs, outputs};
+use gallery::Example;
+use measure::Measured;
+pub use summary::{ApplicationSummary, ApplicationsSummary, ModelQuality};
 
 /// Training samples over which a float model is calibrated.
 const CALIBRATION_SAMPLES: usize = 100;
@@ -27,64 +30,39 @@ pub struct ApplicationOptions {
     pub applications: Vec<&'static Application>,
     /// Seed of data and weights.
     pub seed: u64,
-    /// The percentage of the full number of samples, 1 to 100.
+    /// The percentage of the full number of training samples, 1 to 100.
     pub effort: usize,
-    /// Whether the report is opened.
-    pub open: bool,
 }
 
-/// `applications.json`: what came out.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ApplicationSummary {
-    /// The application's name.
-    pub name: String,
-    /// `PSNR`, `PSNR-μ` or `SI-SDR`; all qualities are in dB.
-    pub measure: String,
-    /// Parameters of the network.
-    pub parameters: usize,
-    /// Seconds of training.
-    pub train_seconds: f64,
-    /// The quality without a network.
-    pub baseline: f64,
-    /// The models, the float one first.
-    pub models: Vec<ModelQuality>,
-}
-
-/// One model of an application.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ModelQuality {
-    /// `float32`, `16x8` or `int8`.
-    pub name: String,
-    /// The model's file.
-    pub path: String,
-    /// Bytes of the file.
-    pub bytes: usize,
-    /// Quality against the truth, in dB.
-    pub quality: f64,
-    /// Quality against the float model's output, in dB; none for the float model itself.
-    pub to_float: Option<f64>,
-    /// Median microseconds of a sample, on one thread.
-    pub microseconds: f64,
-}
-
-/// Trains, exports, quantizes and measures applications; writes their models, sounds, `applications.json` and `report.html`.
+/// Trains, exports, quantizes and measures applications; writes their models, sounds, `summary.json` and `report.html`.
 ///
 /// # Errors
 /// The training's, the exporter's, the quantizer's and the file system's.
-pub fn applications(options: &ApplicationOptions, folder: &Folder, screen: &Screen) -> Result<()> {
-    let mut summaries = Vec::new();
+pub fn applications(options: &ApplicationOptions, folder: &Folder, screen: &Screen) -> Result<ApplicationsSummary> {
+    folder.forget(&["summary.json", "report.html"])?;
+    let mut summary = ApplicationsSummary { seed: options.seed, effort: options.effort, applications: Vec::new() };
     let mut sections = Vec::new();
     for application in &options.applications {
-        let (summary, section) = run(application, options, folder, screen)?;
-        summaries.push(summary);
+        let section = run(application, options, folder, screen).with_context(|| application.name)?;
+        summary.applications.push(section.summary.clone());
         sections.push(section);
     }
-    folder.write_json("applications.json", &summaries)?;
-    let content = minijinja::context! { seed => options.seed, applications => sections };
+    folder.write_json("summary.json", &summary)?;
+    let lost = lost(&sections)?;
+    let content = Content { seed: options.seed, effort: options.effort, lost, applications: sections };
     folder.write("report.html", report::page("applications.html", content)?.as_bytes())?;
     let path = folder.join("report.html");
-    screen.line(format!("\n  {}\n  {}", folder.join("applications.json").display(), path.display()));
-    if options.open { report::open(&path) } else { Ok(()) }
+    screen.line(format!("\n  summary: {}\n  report: {}", folder.join("summary.json").display(), path.display()));
+    Ok(summary)
+}
+
+/// What the report is filled in with.
+#[derive(Debug, Serialize)]
+struct Content {
+    seed: u64,
+    effort: usize,
+    lost: String,
+    applications: Vec<Section>,
 }
 
 /// What the report says of an application.
@@ -95,119 +73,106 @@ struct Section {
     baseline: &'static str,
     summary: ApplicationSummary,
     curve: String,
-    examples: Vec<gallery::Example>,
+    examples: Vec<Example>,
 }
 
+/// Everything for one application.
 fn run(
-    application: &Application,
+    application: &'static Application,
     options: &ApplicationOptions,
     folder: &Folder,
     screen: &Screen,
-) -> Result<(ApplicationSummary, Section)> {
+) -> Result<Section> {
     screen.heading(application.title);
     let mut effort = application.effort;
     effort.train = (effort.train * options.effort / 100).max(1);
     let data = application.data(options.seed, effort);
     let start = Instant::now();
-    let (model, curve) = train(application, &data, options.seed, screen)?;
-    let train_seconds = start.elapsed();
-    screen.line(format!("  trained on {} samples ({})", data.train.len(), seconds(train_seconds)));
-    let models = models(&model, &data).with_context(|| application.name)?;
-    let mut found: Vec<Outputs> = Vec::new();
-    let mut qualities = Vec::new();
-    for (name, model) in &models {
-        let file = format!("{}_{name}.tflite", application.name);
-        let bytes = model.to_bytes()?;
-        folder.write(&file, &bytes)?;
-        let path = folder.join(&file).display().to_string();
-        let outputs = outputs(model, &data.test).with_context(|| format!("in '{path}'"))?;
-        let float = found.first().unwrap_or(&outputs);
-        qualities.push(ModelQuality {
-            name: (*name).into(),
-            path,
-            bytes: bytes.len(),
-            quality: quality(application, &data.test, &outputs),
-            to_float: (!found.is_empty()).then(|| to_float(application, float, &outputs)),
-            microseconds: outputs.microseconds,
-        });
-        found.push(outputs);
-    }
-    let baseline = application.quality.of(data.test.iter().map(|sample| (&sample.truth[..], &sample.baseline[..])));
+    let (model, curve) = train(application, &data, options.seed, effort.epochs, screen)?;
+    let train_time = start.elapsed();
+    screen.line(format!("  trained on {} samples ({})", data.train.len(), seconds(train_time)));
+    let measured = variants(&model, &data)?
+        .iter()
+        .map(|(name, model)| Measured::new(application, name, model, &data.test, folder))
+        .collect::<Result<Vec<_>>>()?;
+    let baselines = data.test.iter().map(|sample| (&sample.truth[..], &sample.baseline[..]));
     let summary = ApplicationSummary {
         name: application.name.into(),
         measure: application.quality.name().into(),
         parameters: parameters(&model)?,
-        train_seconds: train_seconds.as_secs_f64(),
-        baseline,
-        models: qualities,
+        train_seconds: train_time.as_secs_f64(),
+        baseline: application.quality.of(baselines),
+        models: measured.iter().map(|model| model.summary(application, &data.test, &measured[0])).collect(),
     };
     table(application, &summary, screen);
-    let examples = gallery::examples(application, &data, &models, &found, folder)?;
-    let chart = Chart { x: "step", y: "loss" };
-    let section = Section {
+    Ok(Section {
         title: application.title,
         about: application.about,
         baseline: application.baseline,
-        summary: summary.clone(),
-        curve: chart.lines(&[Series { name: "training".into(), points: curve }])?,
-        examples,
-    };
-    Ok((summary, section))
+        examples: gallery::examples(application, &data, &measured, folder)?,
+        curve: Chart { x: "step", y: "loss" }.lines(&[Series { name: "training".into(), points: curve }])?,
+        summary,
+    })
 }
 
-/// The exported model, and the mean loss of each twentieth of the training.
+/// What quantization takes from the quality of each application.
+fn lost(sections: &[Section]) -> Result<String> {
+    let titles: Vec<&str> = sections.iter().map(|section| section.title).collect();
+    let models = sections.first().map_or(&[][..], |section| &section.summary.models);
+    let lost = |name: &str, section: &Section| {
+        let models = &section.summary.models;
+        let model = models.iter().find(|model| model.name == name)?;
+        Some((models[0].quality - model.quality).max(0.0))
+    };
+    let bars = models.iter().skip(1).map(|model| Bars {
+        name: &model.name,
+        values: sections.iter().map(|section| lost(&model.name, section)).collect(),
+    });
+    Chart { x: "dB lost", y: "" }.bars(&titles, &bars.collect::<Vec<_>>(), 2)
+}
+
+/// The exported model, and the mean loss of each fortieth of the training.
 fn train(
     application: &Application,
     data: &Data,
     seed: u64,
+    epochs: usize,
     screen: &Screen,
 ) -> Result<(Model<'static>, Vec<(f64, f64)>)> {
     let mut losses: Vec<f32> = Vec::new();
     let bar = screen.bar("training", 0);
-    let model = application.train(data, seed, |progress| {
+    let model = application.train(data, seed, epochs, |progress| {
         losses.push(progress.loss);
         bar.set_length(progress.steps as u64);
         bar.set_position(progress.step as u64);
         bar.set_message(format!("loss {:.5}", progress.loss));
     })?;
     bar.finish_and_clear();
-    let part = losses.len().div_ceil(20).max(1);
-    let mean = |(index, part_losses): (usize, &[f32])| {
-        let mean = part_losses.iter().map(|&loss| f64::from(loss)).sum::<f64>() / part_losses.len() as f64;
-        ((index * part) as f64 + part_losses.len() as f64 / 2.0, mean)
+    let part = losses.len().div_ceil(40).max(1);
+    let mean = |(index, losses): (usize, &[f32])| {
+        let mean = losses.iter().map(|&loss| f64::from(loss)).sum::<f64>() / losses.len() as f64;
+        ((index * part) as f64 + losses.len() as f64 / 2.0, mean)
     };
     Ok((model, losses.chunks(part).enumerate().map(mean).collect()))
 }
 
-/// The float model and its integer ones.
-fn models<'m>(model: &Model<'m>, data: &Data) -> Result<Vec<(&'static str, Model<'m>)>> {
+/// The float model and its integer ones, whose inputs and outputs are float.
+fn variants<'m>(model: &Model<'m>, data: &Data) -> Result<Vec<(&'static str, Model<'m>)>> {
     let samples = data.train.iter().take(CALIBRATION_SAMPLES).map(|sample| [&sample.input[..]]);
     let calibration = Calibration::run(model, samples, |_| ())?;
-    let mut models = vec![("float32", model.clone())];
+    let mut variants = vec![("float32", model.clone())];
     for (name, scheme) in [("16x8", Scheme::Int16x8), ("int8", Scheme::Int8)] {
-        let quantizer = Quantizer::new(scheme).compat(Compat::Best).integer_only(true);
-        models.push((name, quantizer.quantize(model, &calibration)?.0));
+        let quantizer = Quantizer::new(scheme).integer_only(true);
+        variants.push((name, quantizer.quantize(model, &calibration)?.0));
     }
-    Ok(models)
-}
-
-fn quality(application: &Application, test: &[Sample], outputs: &Outputs) -> f64 {
-    let pairs = test.iter().zip(&outputs.values);
-    application.quality.of(pairs.map(|(sample, output)| (&sample.truth[..], &output[..])))
-}
-
-fn to_float(application: &Application, float: &Outputs, outputs: &Outputs) -> f64 {
-    let pairs = float.values.iter().zip(&outputs.values);
-    application.quality.of(pairs.map(|(float, output)| (&float[..], &output[..])))
+    Ok(variants)
 }
 
 /// Elements of the constants that training made.
 fn parameters(model: &Model<'_>) -> Result<usize> {
-    let tensors = &model.main()?.tensors;
-    let is_parameter = |tensor: &&burnlite_tflite::Tensor<'_>| {
-        tensor.data.is_some() && tensor.element_type == burnlite_tflite::ElementType::Float32
-    };
-    Ok(tensors.iter().filter(is_parameter).map(|tensor| tensor.elements()).sum())
+    let is_parameter =
+        |tensor: &&Tensor<'_>| tensor.data.is_some() && tensor.element_type == ElementType::Float32;
+    Ok(model.main()?.tensors.iter().filter(is_parameter).map(|tensor| tensor.elements()).sum())
 }
 
 fn table(application: &Application, summary: &ApplicationSummary, screen: &Screen) {

@@ -1,7 +1,8 @@
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use burnlite_mnist::{CLASSES, Dataset, Digits};
+use burnlite_mnist::{CLASSES, Dataset, Digits, PIXELS};
+use burnlite_quantize::{Calibration, LayerComparison, compare};
 use burnlite_runtime::{Error, Interpreter};
 use burnlite_tflite::Model;
 use indicatif::ProgressBar;
@@ -11,10 +12,12 @@ use crate::files::Folder;
 use crate::models::ModelKind;
 use crate::picture;
 use crate::screen::Screen;
-use crate::summary::{Evaluation, ModelSummary};
+use crate::summary::{Evaluation, ImageAnswers, LayerSummary, ModelSummary};
 
 /// Images on which a model is timed.
 const TIMED_IMAGES: usize = 500;
+/// Images on which layers are compared.
+const COMPARED_IMAGES: usize = 100;
 
 /// Runs all models on the test images; shows the first image and a table; writes `first_digit.png` and
 /// `evaluation.json`.
@@ -28,8 +31,9 @@ pub fn evaluate(digits: &Digits, folder: &Folder, screen: &Screen) -> Result<Vec
     let files: Vec<Vec<u8>> =
         ModelKind::ALL.iter().map(|kind| folder.model_bytes(kind)).collect::<Result<_>>()?;
     let bar = screen.bar("evaluating", (files.len() * test.len()) as u64);
-    let mut summaries: Vec<ModelSummary> = Vec::new();
-    let (mut float_answers, mut first_answers) = (Vec::new(), Vec::new());
+    let mut models: Vec<ModelSummary> = Vec::new();
+    let mut found: Vec<Vec<u8>> = Vec::new();
+    let mut float: Option<Model<'_>> = None;
     for (kind, bytes) in ModelKind::ALL.iter().zip(&files) {
         let path = folder.join(&kind.file_name());
         let context = || format!("in '{}'", path.display());
@@ -37,25 +41,64 @@ pub fn evaluate(digits: &Digits, folder: &Folder, screen: &Screen) -> Result<Vec
         let interpreter = Interpreter::new(&model).with_context(context)?;
         bar.set_message(kind.name);
         let answers = answers(&interpreter, test, &bar).with_context(context)?;
-        if kind.is_float() {
-            float_answers.clone_from(&answers);
-        }
-        first_answers.extend(answers.first().copied());
-        summaries.push(ModelSummary {
+        models.push(ModelSummary {
             name: kind.name.into(),
             path: path.display().to_string(),
             bytes: bytes.len(),
             accuracy: share(&answers, test.labels()),
-            agreement: share(&answers, &float_answers),
+            agreement: share(&answers, found.first().unwrap_or(&answers)),
             microseconds_per_image: microseconds(interpreter, test).with_context(context)?,
+            confusion: confusion(&answers, test.labels()),
+            layers: float.as_ref().map_or(Ok(Vec::new()), |float| layers(float, &model, test)).with_context(context)?,
         });
+        found.push(answers);
+        float.get_or_insert(model);
     }
     bar.finish_and_clear();
-    show_first(test, &first_answers, &source.to_string(), folder, screen)?;
-    table(&summaries, &format!("on {} test images of {source}", test.len()), screen);
-    let evaluation = Evaluation { dataset: source, models: summaries };
+    let images = images(&found, test);
+    show_first(test, &images[0].answers, &source.to_string(), folder, screen)?;
+    table(&models, &format!("on {} test images of {source}", test.len()), screen);
+    folder.forget(&["report.html"])?;
+    let evaluation = Evaluation { dataset: source, models, images };
     folder.write_json("evaluation.json", &evaluation)?;
     Ok(evaluation.models)
+}
+
+/// The first image, and every one on which the float and a 16x8 model disagree.
+fn images(answers: &[Vec<u8>], test: &Dataset) -> Vec<ImageAnswers> {
+    let float = &answers[0];
+    let is_shown = |index: &usize| {
+        let mut kinds = ModelKind::ALL.iter().zip(answers);
+        *index == 0 || kinds.any(|(kind, answers)| kind.is_16x8() && answers[*index] != float[*index])
+    };
+    let image = |index: usize| ImageAnswers {
+        index,
+        digit: test.label(index),
+        answers: answers.iter().map(|answers| answers[index]).collect(),
+    };
+    (0..test.len()).filter(is_shown).map(image).collect()
+}
+
+/// How many images of each digit were taken for each digit.
+fn confusion(answers: &[u8], labels: &[u8]) -> Vec<Vec<usize>> {
+    let mut counts = vec![vec![0; CLASSES]; CLASSES];
+    for (&answer, &label) in answers.iter().zip(labels) {
+        counts[usize::from(label)][usize::from(answer)] += 1;
+    }
+    counts
+}
+
+/// How far the layers of an integer model are from those of the float model, on images that calibration did not see.
+fn layers(float: &Model<'_>, model: &Model<'_>, test: &Dataset) -> Result<Vec<LayerSummary>> {
+    let samples = (0..test.len().min(COMPARED_IMAGES)).map(|index| [test.normalized(index)]);
+    let options = Calibration::portable();
+    let comparison = compare::<[[f32; PIXELS]; 1]>(float, model, &options, samples, |_| ())?;
+    let layer = |layer: LayerComparison| LayerSummary {
+        name: layer.name,
+        snr_db: layer.measures.snr_db,
+        weight_snr_db: layer.weight_snr_db,
+    };
+    Ok(comparison.layers.into_iter().map(layer).collect())
 }
 
 /// The digit that the model sees on each image, computed on all cores.

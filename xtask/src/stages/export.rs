@@ -6,7 +6,7 @@ use burnlite_export::Exporter;
 use burnlite_mnist::{Backend, Network, SIDE};
 use burnlite_tflite::Model;
 
-use crate::files::Folder;
+use crate::files::{EVALUATIONS, Folder};
 use crate::models::ModelKind;
 use crate::screen::{Screen, seconds};
 
@@ -22,7 +22,7 @@ pub fn export(folder: &Folder, screen: &Screen) -> Result<()> {
     let network = Network::load(folder.network(), &Backend::Flex.device()?).context(advice)?;
     let mut model = exported(&network)?;
     model.description = format!("Burnlite's tutorial network, trained on {}", training.dataset);
-    folder.forget(&["evaluation.json", "summary.json"])?;
+    folder.forget(EVALUATIONS)?;
     let models = [(ModelKind::FLOAT32, model)];
     folder.write_models(&models)?;
     let [(_, model)] = &models;

@@ -3,9 +3,12 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use burnlite_mnist::{Backend, Digits, TrainingOptions};
 
-use crate::files::Folder;
+use crate::files::{EVALUATIONS, Folder};
 use crate::screen::{Screen, seconds};
-use crate::summary::Training;
+use crate::summary::{CurvePoint, Training};
+
+/// Points of the training's curve.
+const CURVE_POINTS: usize = 100;
 
 /// Trains the network; writes `network.bpk` and `training.json`.
 ///
@@ -23,9 +26,14 @@ pub fn train(
     let device = backend.device()?;
     let steps = digits.train.len().div_ceil(options.batch_size) * options.epochs;
     let bar = screen.bar("training", steps as u64);
+    let mut curve: Vec<CurvePoint> = Vec::new();
     let trained = burnlite_mnist::train(&digits.train, options, &device, |progress| {
         bar.inc(1);
         let (loss, accuracy) = (progress.score.loss, progress.score.accuracy);
+        let step = (progress.epoch - 1) * progress.steps + progress.step;
+        if step.is_multiple_of(steps.div_ceil(CURVE_POINTS)) || step == steps {
+            curve.push(CurvePoint { step, loss, accuracy });
+        }
         bar.set_message(format!(
             "epoch {}/{} loss {loss:.4} accuracy {accuracy:.4}",
             progress.epoch, progress.epochs
@@ -52,8 +60,10 @@ pub fn train(
         backend: backend.to_string(),
         train_seconds: time.as_secs_f64(),
         test_accuracy: test.accuracy,
+        curve,
     };
-    folder.forget(&["training.json", "evaluation.json", "summary.json"])?;
+    folder.forget(&["training.json"])?;
+    folder.forget(EVALUATIONS)?;
     trained.network.save(folder.network()).context("saving the weights")?;
     folder.write_json("training.json", &training)?;
     screen.line(format!("  weights: {}", folder.network().display()));

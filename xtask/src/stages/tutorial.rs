@@ -3,7 +3,7 @@ use std::time::Instant;
 use anyhow::Result;
 use burnlite_mnist::{Backend, Digits, TrainingOptions};
 
-use super::{convert, evaluate, export, train};
+use super::{convert, evaluate, export, report, train};
 use crate::files::Folder;
 use crate::screen::{Screen, seconds};
 use crate::summary::Summary;
@@ -35,6 +35,7 @@ pub fn tutorial(
         models,
     };
     folder.write_json("summary.json", &summary)?;
+    report(digits, folder, screen)?;
     let (source, path) = (summary.dataset, folder.join("summary.json"));
     screen.line(format!("\n{} in all, with {source}; summary: {}", seconds(time), path.display()));
     Ok(())

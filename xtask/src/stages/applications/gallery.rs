@@ -1,26 +1,29 @@
 //! Some samples to look at and to listen to.
 
 use anyhow::Result;
-use burnlite_applications::{Application, Content, Data};
-use burnlite_tflite::Model;
+use burnlite_applications::{Application, Content, Data, Sample};
 use serde::Serialize;
 
-use super::measure::Outputs;
+use super::measure::Measured;
 use super::sound;
 use crate::files::Folder;
 use crate::report::Picture;
 
-/// Samples that are shown.
-const EXAMPLES: usize = 4;
-/// Windows of a recording that are heard in one piece: 4.1 s.
+/// Pictures that are shown.
+const PICTURES: usize = 4;
+/// Recordings that are heard.
+const RECORDINGS: usize = 3;
+/// Windows of a recording, which are heard in one piece: 4.1 s.
 const WINDOWS: usize = 16;
-/// Errors are shown this much larger.
+/// Errors of pictures are shown this much larger.
 const LOUPE: f32 = 20.0;
 
 /// A sample with everything that is to be seen of it.
 #[derive(Debug, Serialize)]
 pub(super) struct Example {
     views: Vec<View>,
+    /// Of a sound: how long it is.
+    seconds: Option<f64>,
 }
 
 /// A picture, or a sound with its picture.
@@ -31,116 +34,122 @@ struct View {
     sound: Option<String>,
 }
 
-/// The first test samples: what went in, what can be had without a network, what each model gives, the truth, and maps of
-/// what the integer models do otherwise than the float one. Sounds are also written as WAV files.
+/// Some test samples: what went in, what can be had without a network, what each model gives, the truth, and maps of what
+/// the integer models do otherwise than the float one. Sounds are also written as WAV files.
 pub(super) fn examples(
     application: &Application,
     data: &Data,
-    models: &[(&str, Model<'_>)],
-    outputs: &[Outputs],
+    models: &[Measured],
     folder: &Folder,
 ) -> Result<Vec<Example>> {
-    let names = models.iter().map(|(name, _)| *name);
-    let models: Vec<(&str, &Outputs)> = names.zip(outputs).collect();
     if application.content == Content::Sound {
-        return recordings(application, data, &models, folder);
+        let recordings = (data.test.len() / WINDOWS).min(RECORDINGS);
+        return (0..recordings).map(|number| recording(application, data, models, number, folder)).collect();
     }
-    let shown = spread(data.test.len());
-    shown.map(|index| pictures(application, data, &models, index)).collect()
+    let shown = PICTURES.min(data.test.len());
+    let indices = (0..shown).map(|number| number * data.test.len() / shown);
+    indices.map(|index| Gallery { application, data, models, index }.example()).collect()
 }
 
-/// The indices of a few samples from all over.
-fn spread(samples: usize) -> impl Iterator<Item = usize> {
-    (0..EXAMPLES.min(samples)).map(move |index| index * samples / EXAMPLES.min(samples).max(1))
-}
-
-fn pictures(
-    application: &Application,
-    data: &Data,
-    models: &[(&str, &Outputs)],
+/// One picture and what becomes of it.
+struct Gallery<'g> {
+    application: &'g Application,
+    data: &'g Data,
+    models: &'g [Measured],
     index: usize,
-) -> Result<Example> {
-    let sample = &data.test[index];
-    let show = |caption: &str, values: &[f32], width: usize| -> Result<View> {
-        let alt = format!("{}, sample {index}: {caption}", application.title);
-        let picture = match application.content {
-            Content::Radiance => {
-                Picture::colour(width, &values.iter().map(|&value| tone(value)).collect::<Vec<_>>(), alt)?
-            }
-            _ => Picture::grey(width, values, alt)?,
-        };
-        Ok(View { caption: caption.into(), picture, sound: None })
-    };
-    let (input_width, width) = (data.input_shape[1], data.output_shape[1]);
-    let mut views = vec![match application.content {
+}
+
+impl Gallery<'_> {
+    fn example(&self) -> Result<Example> {
+        let Sample { input, truth, baseline } = &self.data.test[self.index];
+        let is_radiance = self.application.content == Content::Radiance;
         // What a camera writes is meant to be looked at as it is.
-        Content::Radiance => View {
-            caption: "input".into(),
-            picture: Picture::colour(input_width, &sample.input, format!("{}, sample {index}: input", application.title))?,
-            sound: None,
-        },
-        _ => show("input", &sample.input, input_width)?,
-    }];
-    if sample.baseline != sample.input {
-        views.push(show(application.baseline, &sample.baseline, width)?);
+        let input_seen = if is_radiance { input.clone() } else { self.seen(input) };
+        let mut views = vec![self.view("input".into(), self.data.input_shape, &input_seen)?];
+        if baseline != input {
+            views.push(self.output(self.application.baseline, baseline)?);
+        }
+        for model in self.models {
+            views.push(self.output(model.name, &model.outputs[self.index])?);
+        }
+        views.push(self.output("truth", truth)?);
+        for model in &self.models[1..] {
+            views.push(self.error(model)?);
+        }
+        Ok(Example { views, seconds: None })
     }
-    for (name, outputs) in models {
-        views.push(show(name, &outputs.values[index], width)?);
+
+    fn output(&self, caption: &str, values: &[f32]) -> Result<View> {
+        self.view(caption.into(), self.data.output_shape, &self.seen(values))
     }
-    views.push(show("truth", &sample.truth, width)?);
-    let float = &models[0].1.values[index];
-    for (name, outputs) in &models[1..] {
-        let channels = data.output_shape[2];
-        let caption = format!("{name} - float32, {LOUPE}x");
-        let alt = format!("{}, sample {index}: {caption}", application.title);
-        let error = difference(application, float, &outputs.values[index], channels);
-        views.push(View { caption, picture: Picture::heat(width, &error, alt)?, sound: None });
+
+    /// How far a model is from the float one, pixel by pixel, under the loupe.
+    fn error(&self, model: &Measured) -> Result<View> {
+        let [_, width, channels] = self.data.output_shape;
+        let of = |model: &Measured| self.seen(&model.outputs[self.index]);
+        let (float, found) = (of(&self.models[0]), of(model));
+        let pixels = float.chunks_exact(channels).zip(found.chunks_exact(channels));
+        let largest = |(a, b): (&[f32], &[f32])| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        let errors: Vec<f32> = pixels.map(|pair| LOUPE * largest(pair)).collect();
+        let caption = format!("|{} − float32| × {LOUPE}", model.name);
+        Ok(View { picture: Picture::heat(width, &errors, self.alt(&caption))?, caption, sound: None })
     }
-    Ok(Example { views })
+
+    fn view(&self, caption: String, [_, width, channels]: [usize; 3], shades: &[f32]) -> Result<View> {
+        let alt = self.alt(&caption);
+        let picture = match channels {
+            3 => Picture::colour(width, shades, alt)?,
+            _ => Picture::grey(width, shades, alt)?,
+        };
+        Ok(View { caption, picture, sound: None })
+    }
+
+    /// Values as they are seen on a screen: 0 to 1. Radiance is `r / (1 + r)` on the screen's curve (Reinhard and others,
+    /// 2002).
+    fn seen(&self, values: &[f32]) -> Vec<f32> {
+        let tone = |radiance: f32| (radiance / (1.0 + radiance)).powf(1.0 / 2.2);
+        match self.application.content {
+            Content::Radiance => values.iter().map(|&value| tone(value.max(0.0))).collect(),
+            _ => values.to_vec(),
+        }
+    }
+
+    fn alt(&self, caption: &str) -> String {
+        format!("{}, sample {}: {caption}", self.application.title, self.index)
+    }
 }
 
-/// How far two pictures are from each other as the eye sees them, pixel by pixel, under the loupe.
-fn difference(application: &Application, a: &[f32], b: &[f32], channels: usize) -> Vec<f32> {
-    let seen = |value: f32| if application.content == Content::Radiance { tone(value) } else { value };
-    let pixels = a.chunks_exact(channels).zip(b.chunks_exact(channels));
-    pixels
-        .map(|(a, b)| {
-            let largest = a.iter().zip(b).map(|(&a, &b)| (seen(a) - seen(b)).abs()).fold(0.0, f32::max);
-            LOUPE * largest
-        })
-        .collect()
-}
-
-/// Radiance for a screen: `r / (1 + r)` and the screen's curve (Reinhard and others, 2002).
-fn tone(radiance: f32) -> f32 {
-    let radiance = radiance.max(0.0);
-    (radiance / (1.0 + radiance)).powf(1.0 / 2.2)
-}
-
-fn recordings(
+/// A recording as a sound and as a spectrogram: what went in, what each model gives, the truth; and spectrograms of what the
+/// integer models do otherwise than the float one.
+fn recording(
     application: &Application,
     data: &Data,
-    models: &[(&str, &Outputs)],
+    models: &[Measured],
+    number: usize,
     folder: &Folder,
-) -> Result<Vec<Example>> {
-    let recordings = (data.test.len() / WINDOWS).min(EXAMPLES);
-    (0..recordings)
-        .map(|recording| {
-            let windows = recording * WINDOWS..(recording + 1) * WINDOWS;
-            let test = &data.test[windows.clone()];
-            let mut sounds: Vec<(&str, Vec<f32>)> =
-                vec![("input", test.iter().flat_map(|sample| sample.input.clone()).collect())];
-            sounds.extend(models.iter().map(|(name, outputs)| (*name, outputs.values[windows.clone()].concat())));
-            sounds.push(("truth", test.iter().flat_map(|sample| sample.truth.clone()).collect()));
-            let loudest = sounds[0].1.iter().fold(1e-3f32, |peak, value| peak.max(value.abs()));
-            let view = |(name, sound): &(&str, Vec<f32>)| {
-                let wav = sound::wav(sound)?;
-                folder.write(&format!("{}_{recording}_{name}.wav", application.name), &wav)?;
-                let alt = format!("spectrogram of recording {recording}: {name}");
-                let picture = sound::spectrogram(sound, loudest, &alt)?;
-                Ok(View { caption: (*name).into(), picture, sound: Some(sound::address(&wav)) })
-            };
-            Ok(Example { views: sounds.iter().map(view).collect::<Result<_>>()? })
-        })
-        .collect()
+) -> Result<Example> {
+    let windows = number * WINDOWS..(number + 1) * WINDOWS;
+    let test = &data.test[windows.clone()];
+    let join = |part: fn(&Sample) -> &Vec<f32>| test.iter().flat_map(part).copied().collect::<Vec<f32>>();
+    let mut sounds = vec![("input", join(|sample| &sample.input))];
+    sounds.extend(models.iter().map(|model| (model.name, model.outputs[windows.clone()].concat())));
+    sounds.push(("truth", join(|sample| &sample.truth)));
+    let loudest = sounds[0].1.iter().fold(1e-3f32, |peak, value| peak.max(value.abs()));
+    let picture = |caption: &str, sound: &[f32]| {
+        sound::spectrogram(sound, loudest, &format!("spectrogram of recording {number}: {caption}"))
+    };
+    let mut views = Vec::new();
+    for (name, values) in &sounds {
+        let wav = sound::wav(values)?;
+        folder.write(&format!("{}_{number}_{name}.wav", application.name), &wav)?;
+        let sound = Some(sound::address(&wav));
+        views.push(View { caption: (*name).into(), picture: picture(name, values)?, sound });
+    }
+    let float = &sounds[1].1;
+    for (name, values) in &sounds[2..=models.len()] {
+        let caption = format!("{name} − float32");
+        let error: Vec<f32> = values.iter().zip(float).map(|(a, b)| a - b).collect();
+        views.push(View { picture: picture(&caption, &error)?, caption, sound: None });
+    }
+    Ok(Example { views, seconds: Some(float.len() as f64 / f64::from(sound::RATE)) })
 }
