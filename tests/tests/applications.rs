@@ -36,12 +36,15 @@ fn the_same_seed_gives_the_same_files_and_figures() {
     assert_eq!(summary, again);
     assert_eq!(summary.applications.len(), 4);
     for model in summary.applications.iter().flat_map(|application| &application.models) {
-        let [bytes, again] = [0, 1].map(|index| std::fs::read(folders[index].path().join(&model.path)).unwrap());
+        let [bytes, again] =
+            [0, 1].map(|index| std::fs::read(folders[index].path().join(&model.path)).unwrap());
         assert_eq!(bytes.len(), model.bytes);
         assert!(bytes == again, "{}", model.path);
     }
     let report = std::fs::read_to_string(folders[0].path().join("report.html")).unwrap();
-    assert!(report.starts_with("<!DOCTYPE html>") && !report.contains("http://") && !report.contains("https://"));
+    assert!(
+        report.starts_with("<!DOCTYPE html>") && !report.contains("http://") && !report.contains("https://")
+    );
 }
 
 #[test]
@@ -52,7 +55,8 @@ fn litert_computes_the_same() {
         let inputs = [inputs(&application.name)];
         for model in application.models {
             let bytes = std::fs::read(temporary.path().join(&model.path)).unwrap();
-            let found = run(&Model::from_bytes(&bytes).unwrap(), &InterpreterOptions::default(), &inputs).unwrap();
+            let found =
+                run(&Model::from_bytes(&bytes).unwrap(), &InterpreterOptions::default(), &inputs).unwrap();
             let expected = litert.run("reference", &bytes, &inputs);
             // The float outputs of integer models come from the same integers by one multiplication.
             if model.name == "float32" {

@@ -37,11 +37,8 @@ pub(crate) fn page(template: &str, content: impl Serialize) -> Result<String> {
 /// `83,488` of 83488.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
-    let groups: Vec<&str> = (0..digits.len())
-        .rev()
-        .step_by(3)
-        .map(|last| &digits[(last + 1).saturating_sub(3)..=last])
-        .collect();
+    let groups: Vec<&str> =
+        (0..digits.len()).rev().step_by(3).map(|last| &digits[(last + 1).saturating_sub(3)..=last]).collect();
     groups.into_iter().rev().collect::<Vec<_>>().join(",")
 }
 
@@ -56,7 +53,8 @@ pub(crate) fn open(path: &std::path::Path) -> Result<()> {
         _ => "xdg-open",
     };
     let started = std::process::Command::new(opener).arg(path).spawn();
-    started.with_context(|| format!("cannot open '{}' with {opener}: open it in a browser", path.display()))?;
+    started
+        .with_context(|| format!("cannot open '{}' with {opener}: open it in a browser", path.display()))?;
     Ok(())
 }
 
@@ -66,7 +64,10 @@ mod tests {
 
     #[test]
     fn thousands_are_set_apart() {
-        assert_eq!([0, 999, 1000, 83_488, 1_234_567].map(grouped), ["0", "999", "1,000", "83,488", "1,234,567"]);
+        assert_eq!(
+            [0, 999, 1000, 83_488, 1_234_567].map(grouped),
+            ["0", "999", "1,000", "83,488", "1,234,567"]
+        );
     }
 
     #[test]

@@ -9,7 +9,9 @@ mod report;
 mod train;
 mod tutorial;
 
-pub use applications::{ApplicationOptions, ApplicationSummary, ApplicationsSummary, ModelQuality, applications};
+pub use applications::{
+    ApplicationOptions, ApplicationSummary, ApplicationsSummary, ModelQuality, applications,
+};
 pub use convert::convert;
 pub use evaluate::evaluate;
 pub use export::{export, exported};

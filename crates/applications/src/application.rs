@@ -106,8 +106,7 @@ impl Application {
         epochs: usize,
         mut on_step: impl FnMut(&Progress),
     ) -> Result<Model<'static>, Error> {
-        let training =
-            Training { application: self.name, seed, epochs, learning_rate: self.learning_rate };
+        let training = Training { application: self.name, seed, epochs, learning_rate: self.learning_rate };
         let mut model = (self.train)(data, &training, &mut on_step)?;
         model.description = format!("Burnlite's {}", self.title);
         Ok(model)

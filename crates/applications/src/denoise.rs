@@ -68,16 +68,30 @@ fn texture(random: &mut Random) -> Vec<f32> {
     let waves: Vec<[f32; 4]> = (0..1 + random.below(3))
         .map(|_| {
             let (angle, period) = (random.uniform(0.0, core::f32::consts::PI), random.logarithmic(4.0, 40.0));
-            let [x, y] = [libm::cosf(angle), libm::sinf(angle)].map(|part| part * core::f32::consts::TAU / period);
+            let [x, y] =
+                [libm::cosf(angle), libm::sinf(angle)].map(|part| part * core::f32::consts::TAU / period);
             [x, y, random.uniform(0.0, core::f32::consts::TAU), random.uniform(0.05, 0.4)]
         })
         .collect();
-    let edge = [random.uniform(-1.0, 1.0), random.uniform(-1.0, 1.0), random.uniform(-12.0, 12.0), random.uniform(-0.5, 0.5)];
-    let disk = [random.uniform(0.0, 32.0), random.uniform(0.0, 32.0), random.uniform(3.0, 10.0), random.uniform(-0.5, 0.5)];
+    let edge = [
+        random.uniform(-1.0, 1.0),
+        random.uniform(-1.0, 1.0),
+        random.uniform(-12.0, 12.0),
+        random.uniform(-0.5, 0.5),
+    ];
+    let disk = [
+        random.uniform(0.0, 32.0),
+        random.uniform(0.0, 32.0),
+        random.uniform(3.0, 10.0),
+        random.uniform(-0.5, 0.5),
+    ];
     let values: Vec<f32> = (0..SIDE * SIDE)
         .map(|index| {
             let (y, x) = ((index / SIDE) as f32, (index % SIDE) as f32);
-            let wave: f32 = waves.iter().map(|[kx, ky, phase, height]| height * libm::sinf(kx * x + ky * y + phase)).sum();
+            let wave: f32 = waves
+                .iter()
+                .map(|[kx, ky, phase, height]| height * libm::sinf(kx * x + ky * y + phase))
+                .sum();
             // Both borders are a pixel wide.
             let beyond = (edge[0] * (x - 16.0) + edge[1] * (y - 16.0) - edge[2] + 0.5).clamp(0.0, 1.0);
             let inside = (disk[2] - libm::hypotf(x - disk[0], y - disk[1]) + 0.5).clamp(0.0, 1.0);

@@ -115,7 +115,12 @@ fn gradients<R: Restorer>(network: &R, data: &Data, indices: &[usize]) -> (f32, 
 }
 
 /// A part of the samples with the given indices: `[N, H, W, C]`.
-fn batch(samples: &[Sample], indices: &[usize], part: fn(&Sample) -> &[f32], [h, w, c]: [usize; 3]) -> Tensor<4> {
+fn batch(
+    samples: &[Sample],
+    indices: &[usize],
+    part: fn(&Sample) -> &[f32],
+    [h, w, c]: [usize; 3],
+) -> Tensor<4> {
     let values: Vec<f32> = indices.iter().flat_map(|&index| part(&samples[index])).copied().collect();
     Tensor::from_data(TensorData::new(values, [indices.len(), h, w, c]), &Device::flex())
 }

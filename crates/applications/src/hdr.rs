@@ -120,7 +120,8 @@ fn scene(random: &mut Random) -> Vec<f32> {
         for ([lamp_x, lamp_y, radius], light) in &lamps {
             let distance = libm::hypotf(x - lamp_x, y - lamp_y) / radius;
             // A disk with a halo.
-            sum += light[channel] * libm::expf(-distance * distance) + 0.02 * light[channel] / (1.0 + distance * distance);
+            sum += light[channel] * libm::expf(-distance * distance)
+                + 0.02 * light[channel] / (1.0 + distance * distance);
         }
         sum.min(PEAK)
     };

@@ -105,7 +105,11 @@ mod tests {
         let (sound, noisy) = ([1.0, -1.0, 1.0, -1.0], [1.1, -0.9, 1.1, -0.9]);
         let windows = [(&sound[..], &noisy[..]), (&[0.0; 4][..], &[0.1, -0.1, 0.1, -0.1][..])];
         // Errors of 0.1 in each of eight values, beside a power of 1 in each of four.
-        assert!((quality.of(windows) - 10.0 * libm::log10(4.0 / 0.08)).abs() < 0.1, "{}", quality.of(windows));
+        assert!(
+            (quality.of(windows) - 10.0 * libm::log10(4.0 / 0.08)).abs() < 0.1,
+            "{}",
+            quality.of(windows)
+        );
     }
 
     #[test]

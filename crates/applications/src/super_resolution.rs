@@ -78,9 +78,8 @@ fn sample(truth: Vec<f32>) -> Sample {
 
 /// Interpolation by Keys' cubic (1981, a = -1/2), rows and then columns; the edge goes on beyond the image.
 fn bicubic(input: &[f32]) -> Vec<f32> {
-    let rows: Vec<f32> = (0..SIDE * LOW)
-        .map(|index| between(index / LOW, |y| input[y * LOW + index % LOW]))
-        .collect();
+    let rows: Vec<f32> =
+        (0..SIDE * LOW).map(|index| between(index / LOW, |y| input[y * LOW + index % LOW])).collect();
     (0..SIDE * SIDE)
         .map(|index| between(index % SIDE, |x| rows[index / SIDE * LOW + x]).clamp(0.0, 1.0))
         .collect()
@@ -101,7 +100,8 @@ mod tests {
 
     #[test]
     fn bicubic_interpolation_keeps_planes_away_from_the_edge() {
-        let plane: Vec<f32> = (0..LOW * LOW).map(|i| 0.2 + 0.02 * (i % LOW) as f32 + 0.01 * (i / LOW) as f32).collect();
+        let plane: Vec<f32> =
+            (0..LOW * LOW).map(|i| 0.2 + 0.02 * (i % LOW) as f32 + 0.01 * (i / LOW) as f32).collect();
         let fine = bicubic(&plane);
         for y in 4..SIDE - 4 {
             for x in 4..SIDE - 4 {

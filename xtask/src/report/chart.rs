@@ -34,8 +34,9 @@ const WIDTH: u32 = 460;
 const HEIGHT: u32 = 260;
 /// Of the letters in plotters' own unit, in which pixels are four fifths.
 const LETTER: u32 = 15;
-/// Room above the chart for the names of series.
+/// Room above the chart for the names of series, and beside it for half of the last number of its axis.
 const TOP: u32 = 24;
+const RIGHT: u32 = 24;
 /// Room for the names of rows, and the height of a bar.
 const NAMES: u32 = 168;
 const BAR: u32 = 14;
@@ -86,7 +87,12 @@ impl Chart<'_> {
         let height = (BAR * bars.len() as u32 + 8) * rows.len() as u32 + 80;
         svg(height, |area| {
             let mut builder = ChartBuilder::on(area);
-            builder.margin(8).margin_top(TOP).x_label_area_size(40).y_label_area_size(NAMES);
+            builder
+                .margin(8)
+                .margin_right(RIGHT)
+                .margin_top(TOP)
+                .x_label_area_size(40)
+                .y_label_area_size(NAMES);
             let mut chart = builder.build_cartesian_2d(0.0..right, 0.0..rows.len().max(1) as f64)?;
             self.mesh(&mut chart, false)?;
             for (row, name) in rows.iter().enumerate() {
@@ -113,7 +119,7 @@ impl Chart<'_> {
         y: (f64, f64),
     ) -> Result<Plane<'p, 's>, Fault> {
         let mut builder = ChartBuilder::on(area);
-        builder.margin(8).margin_top(TOP).x_label_area_size(40).y_label_area_size(56);
+        builder.margin(8).margin_right(RIGHT).margin_top(TOP).x_label_area_size(40).y_label_area_size(56);
         let mut chart = builder.build_cartesian_2d(x.0..x.1, y.0..y.1)?;
         self.mesh(&mut chart, true)?;
         Ok(chart)
@@ -186,13 +192,18 @@ fn number(value: f64, digits: usize) -> String {
 fn shortened(name: &str) -> String {
     let letters = name.chars().count();
     let room = (NAMES * 2 / 13) as usize;
-    if letters <= room { name.into() } else { format!("…{}", name.chars().skip(letters - room + 1).collect::<String>()) }
+    if letters <= room {
+        name.into()
+    } else {
+        format!("…{}", name.chars().skip(letters - room + 1).collect::<String>())
+    }
 }
 
 /// The range of values, a little wider.
 fn bounds(values: impl Iterator<Item = f64>) -> (f64, f64) {
     let finite = values.filter(|value| value.is_finite());
-    let (low, high) = finite.fold((f64::MAX, f64::MIN), |(low, high), value| (low.min(value), high.max(value)));
+    let (low, high) =
+        finite.fold((f64::MAX, f64::MIN), |(low, high), value| (low.min(value), high.max(value)));
     if low > high {
         return (0.0, 1.0);
     }
@@ -206,7 +217,8 @@ mod tests {
 
     #[test]
     fn lines_have_their_names_in_the_colours_of_the_page() {
-        let line = |name: &str| Series { name: name.into(), points: vec![(0.0, 1.0), (1.0, 0.5), (2.0, 0.25)] };
+        let line =
+            |name: &str| Series { name: name.into(), points: vec![(0.0, 1.0), (1.0, 0.5), (2.0, 0.25)] };
         let svg = Chart { x: "step", y: "loss" }.lines(&[line("train"), line("test")]).unwrap();
         for colour in ["#0072B2", "#E67800"] {
             assert_eq!(svg.matches(&format!("stroke=\"{colour}\"")).count(), 1, "{svg}");
@@ -220,7 +232,9 @@ mod tests {
     #[test]
     fn a_bar_is_as_long_as_its_number_and_none_is_no_bar() {
         let chart = Chart { x: "dB", y: "" };
-        let svg = chart.bars(&["first", "second"], &[Bars { name: "SNR", values: vec![Some(40.0), None] }], 1).unwrap();
+        let svg = chart
+            .bars(&["first", "second"], &[Bars { name: "SNR", values: vec![Some(40.0), None] }], 1)
+            .unwrap();
         assert_eq!(svg.matches("<rect").count(), 1, "{svg}");
         assert!(svg.contains("40.0") && svg.contains("second"), "{svg}");
     }
@@ -235,7 +249,10 @@ mod tests {
 
     #[test]
     fn ticks_have_no_more_digits_than_they_need() {
-        assert_eq!([0.0, 20_000.0, -5.0, 0.25, -0.5].map(|value| tick(&value)), ["0", "20,000", "−5", "0.25", "−0.5"]);
+        assert_eq!(
+            [0.0, 20_000.0, -5.0, 0.25, -0.5].map(|value| tick(&value)),
+            ["0", "20,000", "−5", "0.25", "−0.5"]
+        );
     }
 
     #[test]

@@ -38,9 +38,14 @@ pub struct ApplicationOptions {
 ///
 /// # Errors
 /// The training's, the exporter's, the quantizer's and the file system's.
-pub fn applications(options: &ApplicationOptions, folder: &Folder, screen: &Screen) -> Result<ApplicationsSummary> {
+pub fn applications(
+    options: &ApplicationOptions,
+    folder: &Folder,
+    screen: &Screen,
+) -> Result<ApplicationsSummary> {
     folder.forget(&["summary.json", "report.html"])?;
-    let mut summary = ApplicationsSummary { seed: options.seed, effort: options.effort, applications: Vec::new() };
+    let mut summary =
+        ApplicationsSummary { seed: options.seed, effort: options.effort, applications: Vec::new() };
     let mut sections = Vec::new();
     for application in &options.applications {
         let section = run(application, options, folder, screen).with_context(|| application.name)?;
@@ -52,7 +57,11 @@ pub fn applications(options: &ApplicationOptions, folder: &Folder, screen: &Scre
     let content = Content { seed: options.seed, effort: options.effort, lost, applications: sections };
     folder.write("report.html", report::page("applications.html", content)?.as_bytes())?;
     let path = folder.join("report.html");
-    screen.line(format!("\n  summary: {}\n  report: {}", folder.join("summary.json").display(), path.display()));
+    screen.line(format!(
+        "\n  summary: {}\n  report: {}",
+        folder.join("summary.json").display(),
+        path.display()
+    ));
     Ok(summary)
 }
 
@@ -177,8 +186,14 @@ fn parameters(model: &Model<'_>) -> Result<usize> {
 
 fn table(application: &Application, summary: &ApplicationSummary, screen: &Screen) {
     let (measure, baseline) = (&summary.measure, application.baseline);
-    screen.line(format!("  {} parameters; {measure} of {baseline}: {:.2} dB", summary.parameters, summary.baseline));
-    screen.line(format!("  {:<8} {:>8}  {:>9}  {:>9}  {:>10}", "model", "bytes", measure, "to float", "µs/sample"));
+    screen.line(format!(
+        "  {} parameters; {measure} of {baseline}: {:.2} dB",
+        summary.parameters, summary.baseline
+    ));
+    screen.line(format!(
+        "  {:<8} {:>8}  {:>9}  {:>9}  {:>10}",
+        "model", "bytes", measure, "to float", "µs/sample"
+    ));
     for model in &summary.models {
         let to_float = model.to_float.map_or_else(String::new, |quality| format!("{quality:.2} dB"));
         screen.line(format!(

@@ -49,7 +49,10 @@ pub fn evaluate(digits: &Digits, folder: &Folder, screen: &Screen) -> Result<Vec
             agreement: share(&answers, found.first().unwrap_or(&answers)),
             microseconds_per_image: microseconds(interpreter, test).with_context(context)?,
             confusion: confusion(&answers, test.labels()),
-            layers: float.as_ref().map_or(Ok(Vec::new()), |float| layers(float, &model, test)).with_context(context)?,
+            layers: float
+                .as_ref()
+                .map_or(Ok(Vec::new()), |float| layers(float, &model, test))
+                .with_context(context)?,
         });
         found.push(answers);
         float.get_or_insert(model);

@@ -20,11 +20,16 @@ const BARS: usize = 64;
 /// # Errors
 /// Where a stage has not left its file, and the file system's.
 pub fn report(digits: &Digits, folder: &Folder, screen: &Screen) -> Result<PathBuf> {
-    let (training, evaluation, calibration) = (folder.training()?, folder.evaluation()?, folder.calibration()?);
+    let (training, evaluation, calibration) =
+        (folder.training()?, folder.evaluation()?, folder.calibration()?);
     let bytes = folder.model_bytes(&ModelKind::FLOAT32)?;
     let float = Model::from_bytes(&bytes)?;
     let content = Content {
-        images: evaluation.images.iter().map(|image| shown(image, &evaluation, digits)).collect::<Result<_>>()?,
+        images: evaluation
+            .images
+            .iter()
+            .map(|image| shown(image, &evaluation, digits))
+            .collect::<Result<_>>()?,
         test_images: digits.test.len(),
         charts: Charts::new(&training, &evaluation.models)?,
         tensors: tensors(&float, &calibration)?,
@@ -96,7 +101,11 @@ fn shown(image: &ImageAnswers, evaluation: &Evaluation, digits: &Digits) -> Resu
         is_right: answer == digit,
     };
     Ok(ShownImage {
-        picture: Picture::grey(SIDE, &digits.test.normalized(index), format!("test image {index}, a {digit}"))?,
+        picture: Picture::grey(
+            SIDE,
+            &digits.test.normalized(index),
+            format!("test image {index}, a {digit}"),
+        )?,
         index,
         digit,
         answers: evaluation.models.iter().zip(answers).map(answer).collect(),

@@ -57,7 +57,8 @@ fn syllable(sound: &mut [f32], [from, to]: [f32; 2], formants: [f32; 2]) {
         let harmonic = |n: usize| {
             let frequency = n as f32 * pitch;
             let near = |formant: f32| 1.0 / (1.0 + ((frequency - formant) / 120.0).powi(2));
-            (near(formants[0]) + 0.5 * near(formants[1]) + 0.01) * libm::sinf(TAU * (n as f32 * phase).fract())
+            (near(formants[0]) + 0.5 * near(formants[1]) + 0.01)
+                * libm::sinf(TAU * (n as f32 * phase).fract())
         };
         let highest = (4000.0 / pitch) as usize;
         let swell = libm::sinf(core::f32::consts::PI * place);
@@ -77,9 +78,8 @@ fn music(random: &mut Random, length: usize) -> Vec<f32> {
         let (fade, height) = (random.uniform(3.0, 8.0), random.uniform(0.3, 1.0));
         for (t, sound) in sound[start..].iter_mut().enumerate() {
             let time = t as f32 / RATE as f32;
-            let tone = |n: f32| {
-                libm::expf(-fade * n * time) / n * libm::sinf(TAU * (n * frequency * time).fract())
-            };
+            let tone =
+                |n: f32| libm::expf(-fade * n * time) / n * libm::sinf(TAU * (n * frequency * time).fract());
             let attack = (time * 200.0).min(1.0);
             *sound += height * attack * (tone(1.0) + tone(2.0) + tone(3.0) + tone(5.0));
         }
@@ -98,7 +98,8 @@ fn noise(random: &mut Random, length: usize) -> Vec<f32> {
         .map(|t| {
             last = smooth * last + (1.0 - smooth) * random.normal();
             let turn = (t as f32 * 50.0 / RATE as f32).fract();
-            last / libm::sqrtf((1.0 - smooth) / (1.0 + smooth)) + hum * (libm::sinf(TAU * turn) + 0.5 * libm::sinf(TAU * 3.0 * turn))
+            last / libm::sqrtf((1.0 - smooth) / (1.0 + smooth))
+                + hum * (libm::sinf(TAU * turn) + 0.5 * libm::sinf(TAU * 3.0 * turn))
         })
         .collect();
     for _ in 0..clicks {

@@ -89,7 +89,8 @@ impl Gallery<'_> {
         let of = |model: &Measured| self.seen(&model.outputs[self.index]);
         let (float, found) = (of(&self.models[0]), of(model));
         let pixels = float.chunks_exact(channels).zip(found.chunks_exact(channels));
-        let largest = |(a, b): (&[f32], &[f32])| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        let largest =
+            |(a, b): (&[f32], &[f32])| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         let errors: Vec<f32> = pixels.map(|pair| LOUPE * largest(pair)).collect();
         let caption = format!("|{} − float32| × {LOUPE}", model.name);
         Ok(View { picture: Picture::heat(width, &errors, self.alt(&caption))?, caption, sound: None })

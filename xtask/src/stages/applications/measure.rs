@@ -47,7 +47,12 @@ impl Measured {
     }
 
     /// What is to be said of the model, beside the float one where it is another.
-    pub(super) fn summary(&self, application: &Application, samples: &[Sample], float: &Self) -> ModelQuality {
+    pub(super) fn summary(
+        &self,
+        application: &Application,
+        samples: &[Sample],
+        float: &Self,
+    ) -> ModelQuality {
         let truths = samples.iter().map(|sample| &sample.truth);
         ModelQuality {
             name: self.name.into(),

@@ -16,7 +16,12 @@ const DEPTH: f32 = 80.0;
 
 /// A WAV file of one channel with 16 bits.
 pub(super) fn wav(sound: &[f32]) -> Result<Vec<u8>> {
-    let spec = hound::WavSpec { channels: 1, sample_rate: RATE, bits_per_sample: 16, sample_format: hound::SampleFormat::Int };
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: RATE,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
     let mut file = std::io::Cursor::new(Vec::new());
     let mut writer = hound::WavWriter::new(&mut file, spec)?;
     for sample in sound {
@@ -59,7 +64,9 @@ mod tests {
 
     #[test]
     fn a_tone_is_loud_at_its_frequency() {
-        let tone: Vec<f32> = (0..FRAME).map(|t| 0.5 * (core::f32::consts::TAU * 20.0 * t as f32 / FRAME as f32).sin()).collect();
+        let tone: Vec<f32> = (0..FRAME)
+            .map(|t| 0.5 * (core::f32::consts::TAU * 20.0 * t as f32 / FRAME as f32).sin())
+            .collect();
         let levels = levels(&tone, 0.5);
         assert!((levels[20] - 1.0).abs() < 0.01, "{}", levels[20]);
         assert!(levels[40] < 0.1, "{}", levels[40]);
