@@ -195,11 +195,11 @@ fn a_recipe_is_found_that_reaches_what_was_asked_for() {
     let [recipe, again, found, mixed] =
         ["recipe.toml", "again.toml", "found.json", "mixed.tflite"].map(|name| folder.path(name));
     let feeds = format!("{SEPARABLE}.tflite --calibration {SEPARABLE}.npz --samples {SEPARABLE}.npz");
-    let said = succeed(words(&format!("recipe {feeds} --snr 40 -o {recipe} --json {found}")));
-    assert!(said.starts_with(&format!("{recipe}: reaches 40 dB\n")), "{said}");
+    let said = succeed(words(&format!("recipe {feeds} --snr 55 -o {recipe} --json {found}")));
+    assert!(said.starts_with(&format!("{recipe}: reaches 55 dB\n")), "{said}");
     let found: serde_json::Value = serde_json::from_slice(&folder.read("found.json")).expect("JSON");
     assert!(
-        found["int8"]["snr_db"].as_f64() < Some(40.0) && found["proposed"]["snr_db"].as_f64() >= Some(40.0)
+        found["int8"]["snr_db"].as_f64() < Some(55.0) && found["proposed"]["snr_db"].as_f64() >= Some(55.0)
     );
     assert!(found["proposed"]["time"].as_f64() < found["float32"]["time"].as_f64(), "{found}");
     let said = succeed(words(&format!(
@@ -212,10 +212,10 @@ fn a_recipe_is_found_that_reaches_what_was_asked_for() {
     let statistics = folder.path("statistics.json");
     succeed(words(&format!("calibrate {SEPARABLE}.tflite --samples {SEPARABLE}.npz -o {statistics}")));
     let feeds = format!("{SEPARABLE}.tflite --statistics {statistics} --samples {SEPARABLE}.npz");
-    succeed(words(&format!("recipe {feeds} --snr 40 -o {again}")));
+    succeed(words(&format!("recipe {feeds} --snr 55 -o {again}")));
     assert_eq!(folder.read("again.toml"), folder.read("recipe.toml"));
-    let said = succeed(words(&format!("recipe {feeds} --snr 40 --time 1 -o {again}")));
-    assert!(said.starts_with(&format!("{again}: does not reach 40 dB\n")), "{said}");
+    let said = succeed(words(&format!("recipe {feeds} --snr 55 --time 1 -o {again}")));
+    assert!(said.starts_with(&format!("{again}: does not reach 55 dB\n")), "{said}");
 }
 
 #[test]
