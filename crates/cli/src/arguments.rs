@@ -31,6 +31,7 @@ Examples:
   burnlite compare float.tflite int8.tflite --input test.npz --samples
   burnlite bench model.tflite --profile
   burnlite quantize float.tflite --scheme 16x8 --calibration samples.npz -o 16x8.tflite
+  burnlite firmware 16x8.tflite -o digits
 
 {EXIT_CODES}"))]
 pub struct Arguments {
@@ -58,6 +59,8 @@ pub enum Command {
     Debug(DebugArguments),
     /// Finds out which layers need more than int8, and writes a recipe for `quantize`.
     Recipe(RecipeArguments),
+    /// Writes a crate without std that has the model in it, for machines without an operating system.
+    Firmware(FirmwareArguments),
     /// Prints the completions for a shell.
     #[command(after_help = "\
 Example:
@@ -75,6 +78,7 @@ Examples:
   burnlite inspect model.tflite
   burnlite inspect model.tflite --json | jq .arena_bytes
   burnlite inspect model.tflite --check tflite-micro
+  burnlite inspect model.tflite --arena --unpacked
 
 {EXIT_CODES}"))]
 pub struct InspectArguments {
@@ -86,6 +90,9 @@ pub struct InspectArguments {
     /// Says whether another runtime can run the model: by operators, their versions and types.
     #[arg(long, value_name = "RUNTIME")]
     pub(crate) check: Option<Runtime>,
+    /// Shows what the arena holds: each tensor's place, and the operators from which and to which it is needed.
+    #[arg(long, conflicts_with = "check")]
+    pub arena: bool,
     #[expect(missing_docs, reason = "documentation here would become the command's")]
     #[command(flatten)]
     pub plan: PlanArguments,
@@ -192,6 +199,34 @@ pub struct BenchArguments {
     pub plan: PlanArguments,
 }
 
+/// The arguments of `burnlite firmware`.
+#[derive(Debug, Args)]
+#[command(after_help = format!("\
+The crate has the model's file, the number of bytes of its arena, and types, shapes, scales and zero points of inputs and
+outputs as constants. docs/embedded.md says what a program adds to it.
+
+Examples:
+  burnlite firmware model.tflite -o digits
+  burnlite firmware model.tflite -o digits --runtime ../burnlite/crates/runtime
+
+{EXIT_CODES}"))]
+pub struct FirmwareArguments {
+    /// The .tflite file.
+    pub model: PathBuf,
+    /// The crate's folder, which is made; the crate is called as it is.
+    #[arg(long, short, value_name = "DIR")]
+    pub output: PathBuf,
+    /// Where burnlite-runtime's sources are, seen from the crate's folder; otherwise they come from crates.io.
+    #[arg(long, value_name = "DIR")]
+    pub runtime: Option<PathBuf>,
+    /// Whose arithmetic is reproduced, where the reference implementations differ.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) numerics: NumericsArgument,
+    #[expect(missing_docs, reason = "documentation here would become the command's")]
+    #[command(flatten)]
+    pub model_arguments: ModelArguments,
+}
+
 /// What goes into a model, and how.
 #[derive(Debug, Args)]
 pub struct FeedArguments {
@@ -216,6 +251,9 @@ pub struct PlanArguments {
     /// Which kernels run; all of them give the same integers.
     #[arg(long, default_value_t, value_parser = kernels())]
     pub(crate) kernels: KernelsArgument,
+    /// Leaves weights as they are in the file, as a microcontroller does: slower, and nothing is packed.
+    #[arg(long)]
+    pub unpacked: bool,
     #[expect(missing_docs, reason = "documentation here would become the command's")]
     #[command(flatten)]
     pub model: ModelArguments,
@@ -227,16 +265,18 @@ pub struct ModelArguments {
     /// The signature whose graph is run and whose names inputs have; otherwise it is the first graph.
     #[arg(long, value_name = "S")]
     pub signature: Option<String>,
-    /// The most memory for tensors that a model may ask for, in MiB.
+    /// The most memory for tensors that a model may ask for, and for packed weights as much again, in MiB.
     #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     pub max_memory: u32,
 }
 
 impl ModelArguments {
-    fn options(&self) -> InterpreterOptions {
+    pub(crate) fn options(&self) -> InterpreterOptions {
+        let max_bytes = usize::try_from(u64::from(self.max_memory) << 20).unwrap_or(usize::MAX);
         InterpreterOptions {
             signature: self.signature.clone(),
-            max_arena_bytes: usize::try_from(u64::from(self.max_memory) << 20).unwrap_or(usize::MAX),
+            max_arena_bytes: max_bytes,
+            max_packed_bytes: max_bytes,
             ..InterpreterOptions::default()
         }
     }
@@ -254,7 +294,7 @@ impl Command {
             Self::Calibrate(arguments) => arguments.float.kernels,
             Self::Debug(arguments) => arguments.float.kernels,
             Self::Recipe(arguments) => arguments.float.kernels,
-            Self::Completions { .. } => return false,
+            Self::Firmware(_) | Self::Completions { .. } => return false,
         };
         kernels == KernelsArgument::List
     }
@@ -262,7 +302,11 @@ impl Command {
 
 impl PlanArguments {
     pub(crate) fn options(&self) -> InterpreterOptions {
-        let kernels = self.kernels.into();
-        InterpreterOptions { numerics: self.numerics.into(), kernels, ..self.model.options() }
+        InterpreterOptions {
+            numerics: self.numerics.into(),
+            kernels: self.kernels.into(),
+            packing: !self.unpacked,
+            ..self.model.options()
+        }
     }
 }

@@ -204,6 +204,35 @@ pub enum Error {
         found: ElementType,
     },
 
+    /// No Rust type holds the elements of an input or output.
+    #[error("'{}': {what} {index} '{name}' holds {found}, which no Rust type does", model.display())]
+    NoRustType {
+        /// The file.
+        model: PathBuf,
+        /// `input` or `output`.
+        what: &'static str,
+        /// Its position.
+        index: usize,
+        /// Its name.
+        name: String,
+        /// Its type.
+        found: ElementType,
+    },
+
+    /// A crate cannot be called as its folder is.
+    #[error("'{}' is no name for a crate: it takes ASCII letters, digits, - and _, a letter first", path.display())]
+    CrateName {
+        /// The folder.
+        path: PathBuf,
+    },
+
+    /// A folder is to be written that is there already.
+    #[error("'{}' exists: remove it, or name another folder", path.display())]
+    Exists {
+        /// The folder.
+        path: PathBuf,
+    },
+
     /// Two models cannot be compared.
     #[error("'{}' and '{}' cannot be compared: {reason}", a.display(), b.display())]
     Incomparable {

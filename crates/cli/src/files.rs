@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::error::Error;
 
@@ -38,15 +38,43 @@ pub(crate) fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<(
     write(path, &json)
 }
 
+/// Writes files into a new folder, given by their paths in it. The folder appears when all of them are whole.
+///
+/// # Errors
+/// [`Error::Exists`]; [`Error::Write`], with no folder.
+pub(crate) fn write_folder(folder: &Path, files: &[(&str, Vec<u8>)]) -> Result<(), Error> {
+    let fault = |source| Error::Write { path: folder.into(), source };
+    // A rename would replace an empty folder.
+    if folder.symlink_metadata().is_ok() {
+        return Err(Error::Exists { path: folder.into() });
+    }
+    let part = part(folder).map_err(fault)?;
+    let written = files.iter().try_for_each(|(path, bytes)| {
+        let path = part.join(path);
+        fs::create_dir_all(path.parent().unwrap_or(&part))?;
+        write_and_sync(&path, bytes)
+    });
+    let written = written.and_then(|()| fs::rename(&part, folder));
+    if written.is_err() {
+        fs::remove_dir_all(&part).unwrap_or_default();
+    }
+    written.map_err(fault)
+}
+
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
-    let part = path.with_file_name(format!(".{}.{}.part", name.to_string_lossy(), std::process::id()));
+    let part = part(path)?;
     let written = write_and_sync(&part, bytes).and_then(|()| fs::rename(&part, path));
     if written.is_err() {
         // The first error is the one to tell.
         fs::remove_file(&part).unwrap_or_default();
     }
     written
+}
+
+/// Where a file or folder is written before it is moved to its place.
+fn part(path: &Path) -> io::Result<PathBuf> {
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
+    Ok(path.with_file_name(format!(".{}.{}.part", name.to_string_lossy(), std::process::id())))
 }
 
 fn write_and_sync(path: &Path, bytes: &[u8]) -> io::Result<()> {

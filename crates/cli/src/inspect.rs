@@ -1,5 +1,6 @@
 //! `burnlite inspect`.
 
+mod arena;
 mod report;
 mod support;
 mod text;
@@ -19,11 +20,19 @@ pub(crate) fn inspect(arguments: &InspectArguments, output: &mut dyn Write) -> R
     let model = file.model()?;
     let options = arguments.plan.options();
     let graph = file.graph_index(&model, options.signature.as_deref())?;
+    if arguments.arena && !arguments.json {
+        let interpreter = file.interpreter(&model, &options)?;
+        let regions = arena::regions(&interpreter);
+        let name = file.path.display().to_string();
+        arena::write(&name, interpreter.arena_bytes(), &regions, output).map_err(Error::Output)?;
+        return Ok(Outcome::Done);
+    }
     let check = arguments.check.map(|runtime| check::check(&model, runtime));
     match &check {
         Some(check) if !arguments.json => check.write(&file.path, output).map_err(Error::Output)?,
         _ => {
-            let report = Report { check: check.as_ref(), ..Report::new(&file, &model, graph, &options) };
+            let report = Report::new(&file, &model, graph, &options, arguments.arena);
+            let report = Report { check: check.as_ref(), ..report };
             if arguments.json {
                 write_json(output, &report)?;
             } else {

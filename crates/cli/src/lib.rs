@@ -15,6 +15,7 @@ mod debug;
 mod error;
 mod feed;
 mod files;
+mod firmware;
 mod inspect;
 mod kernels;
 mod model_file;
@@ -33,8 +34,8 @@ use clap::CommandFactory;
 
 pub use arguments::{
     Arguments, BenchArguments, CalibrateArguments, Command, CompareArguments, DebugArguments, FeedArguments,
-    FloatArguments, InspectArguments, ModelArguments, PlanArguments, QuantizeArguments, RecipeArguments,
-    RunArguments,
+    FirmwareArguments, FloatArguments, InspectArguments, ModelArguments, PlanArguments, QuantizeArguments,
+    RecipeArguments, RunArguments,
 };
 pub use error::{ArrayFault, Error};
 pub use plain::Plain;
@@ -66,6 +67,7 @@ pub fn run(arguments: &Arguments, output: &mut dyn Write) -> Result<Outcome, Err
         Command::Calibrate(arguments) => calibrate::calibrate(arguments, output)?,
         Command::Debug(arguments) => debug::debug(arguments, output)?,
         Command::Recipe(arguments) => recipe::recipe(arguments, output)?,
+        Command::Firmware(arguments) => firmware::firmware(arguments, output)?,
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Arguments::command(), "burnlite", &mut script);

@@ -3,8 +3,10 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
+use crate::error::Error;
+
 /// Offsets are multiples of this many bytes: enough for every element type, and what small runtimes use.
-const ALIGNMENT: usize = 16;
+pub(crate) const ALIGNMENT: usize = 16;
 /// Bytes to which the block itself is aligned: a cache line, and the widest vector register.
 const BLOCK_ALIGNMENT: usize = 64;
 
@@ -57,6 +59,58 @@ impl ArenaPlan {
             placed.insert(position, index);
         }
         Some(plan)
+    }
+}
+
+/// Where an interpreter's tensors lie.
+#[derive(Debug)]
+pub(crate) enum Arena<'m> {
+    Owned(AlignedBytes),
+    /// The caller's memory.
+    Borrowed(&'m mut [u8]),
+}
+
+impl<'m> Arena<'m> {
+    /// The caller's memory from its first multiple of 16 on.
+    pub(crate) fn borrowed(bytes: &'m mut [u8]) -> Self {
+        let start = bytes.as_ptr().align_offset(ALIGNMENT).min(bytes.len());
+        Self::Borrowed(&mut bytes[start..])
+    }
+
+    /// Makes room for that many bytes, all of them 0.
+    ///
+    /// # Errors
+    /// [`Error::ArenaTooSmall`], with the caller's memory as it was.
+    pub(crate) fn make_room(&mut self, bytes: usize) -> Result<(), Error> {
+        match self {
+            Self::Owned(block) => *block = AlignedBytes::zeroed(bytes),
+            Self::Borrowed(block) => match block.get_mut(..bytes) {
+                Some(block) => block.fill(0),
+                None => return Err(Error::ArenaTooSmall { needed: bytes, found: block.len() }),
+            },
+        }
+        Ok(())
+    }
+
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Owned(block) => block.as_slice(),
+            Self::Borrowed(block) => block,
+        }
+    }
+
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [u8] {
+        match self {
+            Self::Owned(block) => block.as_mut_slice(),
+            Self::Borrowed(block) => block,
+        }
+    }
+}
+
+/// A clone has memory of its own.
+impl Clone for Arena<'_> {
+    fn clone(&self) -> Self {
+        Self::Owned(self.as_slice().into())
     }
 }
 

@@ -150,13 +150,24 @@ pub enum Error {
         known: Vec<String>,
     },
 
-    /// The model's tensors do not fit into memory.
-    #[error("the model's tensors need {bytes} bytes, more than the limit of {limit}")]
+    /// The model asks for more memory than the options allow.
+    #[error("the model's {what} need {bytes} bytes, more than the limit of {limit}")]
     TooLarge {
+        /// `tensors` or `packed weights`.
+        what: &'static str,
         /// Bytes needed.
         bytes: usize,
         /// The limit.
         limit: usize,
+    },
+
+    /// The caller's arena has no room for the model's tensors.
+    #[error("the arena needs {needed} bytes from a multiple of 16 on, but has {found}")]
+    ArenaTooSmall {
+        /// Bytes needed.
+        needed: usize,
+        /// Bytes from the first multiple of 16 on.
+        found: usize,
     },
 }
 

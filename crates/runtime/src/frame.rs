@@ -21,6 +21,16 @@ pub(crate) enum Place {
     Constant(usize),
 }
 
+impl Place {
+    /// The operand's region of the arena, where it is there.
+    pub(crate) fn region(self) -> Option<Region> {
+        match self {
+            Self::Arena(region) => Some(region),
+            Self::Absent | Self::Constant(_) => None,
+        }
+    }
+}
+
 /// A range of the arena.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Region {

@@ -1,17 +1,21 @@
 //! The interpreter: a planned model with memory of its own.
 
 use alloc::collections::BTreeSet;
+// Not every processor can count references atomically; where it cannot, an interpreter stays on its thread.
+#[cfg(not(target_has_atomic = "ptr"))]
+use alloc::rc::Rc as Arc;
 use alloc::string::String;
+#[cfg(target_has_atomic = "ptr")]
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use burnlite_tflite::{Element, ElementType, Graph, Model, Quantization, TensorId};
 
-use crate::arena::AlignedBytes;
+use crate::arena::{AlignedBytes, Arena};
 use crate::error::Error;
 use crate::frame::{Place, elements, elements_mut};
-use crate::kernels::Kernels;
-use crate::plan::Plan;
+use crate::kernels::{Engine, Kernels};
+use crate::plan::{ArenaRegion, Plan};
 use crate::signature::{self, SignatureTensors};
 
 /// Whose arithmetic is reproduced, where the two reference implementations of TensorFlow Lite differ.
@@ -49,10 +53,17 @@ pub struct InterpreterOptions {
     /// and allocates what that takes.
     #[cfg(feature = "std")]
     pub threads: usize,
+    /// Whether kernels may have weights in an order of their own, [packed](Interpreter::packed_bytes) in further memory when
+    /// the model is planned; they do by default. Without packing weights stay where they are, in flash for instance, plain
+    /// loops read them there, and a layer is never computed at once with its neighbours.
+    pub packing: bool,
     /// The signature whose graph is run; by default it is the model's first graph.
     pub signature: Option<String>,
     /// The most memory that tensors may take, in bytes (1 GiB by default): a bound on what a hostile file can ask for.
     pub max_arena_bytes: usize,
+    /// The most memory that packed weights may take, in bytes (1 GiB by default). They are counted after each operator, so one
+    /// more may be packed before the model is refused.
+    pub max_packed_bytes: usize,
 }
 
 impl Default for InterpreterOptions {
@@ -63,8 +74,10 @@ impl Default for InterpreterOptions {
             keep_intermediates: false,
             #[cfg(feature = "std")]
             threads: 1,
+            packing: true,
             signature: None,
             max_arena_bytes: 1 << 30,
+            max_packed_bytes: 1 << 30,
         }
     }
 }
@@ -77,6 +90,11 @@ impl InterpreterOptions {
         #[cfg(not(feature = "std"))]
         let threads = 1;
         threads
+    }
+
+    /// The engine of kernels that pack weights, if such may run.
+    pub(crate) fn packing_engine(&self) -> Option<Engine> {
+        self.kernels.engine().filter(|_| self.packing)
     }
 }
 
@@ -93,7 +111,7 @@ pub struct Interpreter<'m> {
     model: &'m Model<'m>,
     options: InterpreterOptions,
     plan: Arc<Plan<'m>>,
-    arena: AlignedBytes,
+    arena: Arena<'m>,
 }
 
 /// What an [observer](Interpreter::invoke_observed) of a run is told. Operators go by their index in the graph.
@@ -132,8 +150,8 @@ impl<'m> Interpreter<'m> {
     ///
     /// # Errors
     /// [`Error::Operator`] names an operator that cannot be run and says why; [`Error::NotComputed`] if operators are out
-    /// of order; [`Error::Unsized`] if inputs or outputs are strings; [`Error::TooLarge`] if the tensors need too much
-    /// memory.
+    /// of order; [`Error::Unsized`] if inputs or outputs are strings; [`Error::TooLarge`] if tensors or packed weights need
+    /// too much memory.
     pub fn new(model: &'m Model<'_>) -> Result<Self, Error> {
         Self::with_options(model, &InterpreterOptions::default())
     }
@@ -143,6 +161,47 @@ impl<'m> Interpreter<'m> {
     /// # Errors
     /// As [`new`](Self::new); [`Error::NoSuchSignature`].
     pub fn with_options(model: &'m Model<'_>, options: &InterpreterOptions) -> Result<Self, Error> {
+        Self::with_memory(model, options, Arena::Owned(AlignedBytes::zeroed(0)))
+    }
+
+    /// As [`with_options`](Self::with_options), with the tensors in the caller's memory: [`arena_bytes`](Self::arena_bytes)
+    /// from the first multiple of 16 on. With the same options a model needs as many on every machine.
+    ///
+    /// # Errors
+    /// As [`with_options`](Self::with_options); [`Error::ArenaTooSmall`].
+    ///
+    /// # Example
+    /// ```
+    /// # use burnlite_runtime::{Error, Interpreter, InterpreterOptions};
+    /// # use burnlite_tflite::{ElementType, Graph, Model, Op, Operator, Tensor};
+    /// # let mut graph = Graph::default();
+    /// # let x = graph.add_tensor(Tensor::new("x", ElementType::Float32, [3]));
+    /// # let y = graph.add_tensor(Tensor::new("y", ElementType::Float32, [3]));
+    /// # graph.operators.push(Operator::new(Op::Relu, [x], [y]));
+    /// # (graph.inputs, graph.outputs) = (vec![x], vec![y]);
+    /// # let model = Model::new(graph);
+    /// let options = InterpreterOptions { packing: false, ..InterpreterOptions::default() };
+    /// let mut small = [0; 16];
+    /// let error = Interpreter::with_arena(&model, &options, &mut small).unwrap_err();
+    /// assert!(matches!(error, Error::ArenaTooSmall { needed: 28, .. }));
+    /// let mut arena = [0; 28 + 15];
+    /// let interpreter = Interpreter::with_arena(&model, &options, &mut arena)?;
+    /// assert_eq!(interpreter.arena_bytes(), 28);
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn with_arena(
+        model: &'m Model<'_>,
+        options: &InterpreterOptions,
+        arena: &'m mut [u8],
+    ) -> Result<Self, Error> {
+        Self::with_memory(model, options, Arena::borrowed(arena))
+    }
+
+    fn with_memory(
+        model: &'m Model<'m>,
+        options: &InterpreterOptions,
+        mut arena: Arena<'m>,
+    ) -> Result<Self, Error> {
         options.kernels.check()?;
         model.check()?;
         let graph = match &options.signature {
@@ -150,17 +209,8 @@ impl<'m> Interpreter<'m> {
             None => model.main()?,
         };
         let shapes: Vec<_> = graph.inputs.iter().map(|id| graph.tensors[id.index()].shape.clone()).collect();
-        Self::with_input_shapes(model, graph, options, &shapes)
-    }
-
-    fn with_input_shapes(
-        model: &'m Model<'m>,
-        graph: &'m Graph<'m>,
-        options: &InterpreterOptions,
-        shapes: &[Vec<usize>],
-    ) -> Result<Self, Error> {
-        let plan = Plan::new(model, graph, shapes, options)?;
-        let mut arena = AlignedBytes::zeroed(plan.arena_bytes);
+        let plan = Plan::new(model, graph, &shapes, options)?;
+        arena.make_room(plan.arena_bytes)?;
         plan.reset(arena.as_mut_slice())?;
         Ok(Self { model, options: options.clone(), plan: Arc::new(plan), arena })
     }
@@ -170,7 +220,7 @@ impl<'m> Interpreter<'m> {
     ///
     /// # Errors
     /// [`Error::InputShape`] where the shape contradicts the file: another rank, or another extent where the file does not
-    /// leave it open; then as [`new`](Self::new). After an error the interpreter is as before.
+    /// leave it open; then as [`new`](Self::new); [`Error::ArenaTooSmall`]. After an error the interpreter is as before.
     pub fn resize_input(&mut self, index: usize, shape: &[usize]) -> Result<(), Error> {
         let id = self.input_id(index)?;
         let tensor = &self.plan.graph.tensors[id.index()];
@@ -192,8 +242,11 @@ impl<'m> Interpreter<'m> {
         }
         let mut shapes: Vec<_> = self.inputs().map(|input| input.shape.to_vec()).collect();
         shapes[index] = shape.into();
-        *self = Self::with_input_shapes(self.model, self.plan.graph, &self.options, &shapes)?;
-        Ok(())
+        let plan = Plan::new(self.model, self.plan.graph, &shapes, &self.options)?;
+        self.arena.make_room(plan.arena_bytes)?;
+        self.plan = Arc::new(plan);
+        // What sets variables up has no inputs: it has done so before.
+        self.reset_variables()
     }
 
     /// The model's inputs, in order.
@@ -238,6 +291,16 @@ impl<'m> Interpreter<'m> {
     /// Bytes of memory for the tensors that are computed, exactly.
     pub fn arena_bytes(&self) -> usize {
         self.plan.arena_bytes
+    }
+
+    /// What the arena holds and when, in the order in which it is written. What CALL_ONCE's graphs hold is left out.
+    pub fn arena_map(&self) -> Vec<ArenaRegion> {
+        let mut map = self.plan.arena_map();
+        if self.options.keep_intermediates {
+            let tensors = map.iter_mut().filter(|region| region.tensor.is_some());
+            tensors.for_each(|region| region.last = None);
+        }
+        map
     }
 
     /// Bytes of weights that kernels read in an order of their own, beside [those in the file](Self::weight_bytes).

@@ -4,8 +4,13 @@
 //! tflite-micro where the two differ ([`Numerics::TfLiteMicro`]).
 //!
 //! An [`Interpreter`] plans a model once: shapes, parameters, a place in memory for every tensor. Then it runs it as often
-//! as you like, and running allocates nothing. The crate is `no_std` with `alloc`; it reads no files, and starts threads only
-//! where its feature `std` is on and `InterpreterOptions::threads` asks for them.
+//! as you like, and running allocates nothing. It reads no files.
+//!
+//! # Features
+//! `std`, on by default, lets threads share large layers where `InterpreterOptions::threads` asks for them. Without it the crate
+//! needs `core` and `alloc`: a plan is as large as its model, so there is no way without an allocator. Microcontrollers leave
+//! weights in flash ([`InterpreterOptions::packing`]) and choose the memory of tensors
+//! ([`Interpreter::with_arena`]); results have the same bits.
 //!
 //! ```
 //! use burnlite_runtime::Interpreter;
@@ -43,9 +48,11 @@ mod plan;
 mod real;
 mod signature;
 
+pub use burnlite_tflite as tflite;
 pub use error::{Error, OperatorFault};
 pub use interpreter::{Interpreter, InterpreterOptions, Numerics, StepEvent, StepInfo, TensorInfo};
 #[doc(hidden)]
 pub use kernels::peak;
 pub use kernels::{KERNELS, KernelInfo, Kernels};
+pub use plan::ArenaRegion;
 pub use signature::SignatureTensors;

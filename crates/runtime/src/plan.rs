@@ -1,6 +1,7 @@
 //! From a model to steps: everything that can fail on a file's content fails here, so that running cannot.
 
 mod fuse;
+mod map;
 mod memory;
 mod node;
 mod planner;
@@ -22,6 +23,7 @@ use memory::Memory;
 use planner::Planner;
 
 pub(crate) use fuse::{ImagePadding, MaxPooling};
+pub use map::ArenaRegion;
 pub(crate) use node::{Node, Operand};
 
 /// What an operator does when it runs. Parameters were derived, and operands checked, when it was planned.
@@ -177,7 +179,7 @@ impl<'m> Plan<'m> {
         input_shapes: &[Vec<usize>],
         options: &InterpreterOptions,
     ) -> Result<Self, Error> {
-        let mut memory = Memory::new(options.max_arena_bytes);
+        let mut memory = Memory::new(options);
         let mut planner = Planner::new(model, graph, options, &mut memory)?;
         planner.inputs(input_shapes)?;
         let planned = planner.finish()?;

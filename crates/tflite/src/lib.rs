@@ -4,8 +4,9 @@
 //! model, always the same bytes for the same model. In between stand ordinary structs and one [`Op`] for each kind of
 //! operator. Nothing here computes: that is `burnlite-runtime`'s part.
 //!
-//! Tensor data are borrowed from the bytes that were read, so weights can stay in flash or in a memory map. The crate is
-//! `no_std` with `alloc`.
+//! Tensor data are borrowed from the bytes that were read, so weights can stay in flash or in a memory map. The crate
+//! needs `core` and `alloc` alone, and has no features: a model is lists of tensors and operators, so there is no way without
+//! an allocator.
 //!
 //! ```
 //! use burnlite_tflite::{ElementType, Graph, Model, Op, Operator, Tensor};

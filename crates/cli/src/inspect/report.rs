@@ -6,6 +6,7 @@ use burnlite_runtime::{Interpreter, InterpreterOptions, Kernels};
 use burnlite_tflite::{ElementType, Graph, Model, Operator, Signature, Tensor, TensorId};
 use serde::Serialize;
 
+use super::arena::{self, RegionReport};
 use super::support::{Unsupported, unsupported};
 use crate::check::Check;
 use crate::model_file::ModelFile;
@@ -28,6 +29,9 @@ pub(crate) struct Report<'m> {
     pub(crate) multiply_accumulates: u64,
     /// Bytes for the tensors that are computed; none where the model cannot be run.
     pub(crate) arena_bytes: Option<usize>,
+    /// What the arena holds, and when; none where nobody asked for it, or the model cannot be run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) arena: Option<Vec<RegionReport<'m>>>,
     /// Bytes of weights that kernels read in an order of their own, beside those in the file; none where the model cannot be
     /// run.
     pub(crate) packed_bytes: Option<usize>,
@@ -115,6 +119,7 @@ impl<'m> Report<'m> {
         model: &'m Model<'m>,
         index: usize,
         options: &InterpreterOptions,
+        with_arena: bool,
     ) -> Self {
         let interpreter = Interpreter::with_options(model, options);
         let unsupported = if interpreter.is_ok() { Vec::new() } else { unsupported(model, index, options) };
@@ -143,6 +148,7 @@ impl<'m> Report<'m> {
             operators,
             kernels: kernels.into_iter().collect(),
             arena_bytes: interpreter.as_ref().map(Interpreter::arena_bytes),
+            arena: interpreter.as_ref().filter(|_| with_arena).map(arena::regions),
             packed_bytes: interpreter.as_ref().map(Interpreter::packed_bytes),
             unsupported,
             check: None,

@@ -10,6 +10,7 @@ use super::{Initialization, Kernel, Step};
 use crate::arena::{ArenaPlan, Lifetime};
 use crate::error::Error;
 use crate::frame::{Constant, Place, Region};
+use crate::interpreter::InterpreterOptions;
 
 /// The last moment: after every step.
 pub(super) const END: usize = usize::MAX;
@@ -18,11 +19,14 @@ pub(super) const END: usize = usize::MAX;
 pub(super) struct Memory<'m> {
     /// The most bytes that the arena, and that constants which planning computes, may take.
     limit: usize,
+    /// The most bytes that packed weights may take.
+    packed_limit: usize,
     /// The moment of the operator that is being planned; 0 is before the first one.
     pub(super) now: usize,
     pub(super) buffers: Vec<Lifetime>,
     pub(super) constants: Vec<Constant<'m>>,
     computed_bytes: usize,
+    packed_bytes: usize,
     pub(super) states: Vec<State>,
     pub(super) variables: Vec<Variable<'m>>,
     pub(super) initializations: Vec<UnplacedInitialization<'m>>,
@@ -64,13 +68,15 @@ pub(super) struct UnplacedInitialization<'m> {
 }
 
 impl<'m> Memory<'m> {
-    pub(super) fn new(limit: usize) -> Self {
+    pub(super) fn new(options: &InterpreterOptions) -> Self {
         Self {
-            limit,
+            limit: options.max_arena_bytes,
+            packed_limit: options.max_packed_bytes,
             now: 0,
             buffers: Vec::new(),
             constants: Vec::new(),
             computed_bytes: 0,
+            packed_bytes: 0,
             states: Vec::new(),
             variables: Vec::new(),
             initializations: Vec::new(),
@@ -88,7 +94,7 @@ impl<'m> Memory<'m> {
         let bytes = elements.and_then(|elements| tensor.element_type.bytes_for(elements));
         match bytes {
             Some(bytes) if bytes <= self.limit => Ok(bytes),
-            _ => Err(Error::TooLarge { bytes: bytes.unwrap_or(usize::MAX), limit: self.limit }),
+            _ => Err(too_large(bytes.unwrap_or(usize::MAX), self.limit)),
         }
     }
 
@@ -125,11 +131,17 @@ impl<'m> Memory<'m> {
     /// Counts bytes of constants that planning computes; together they stay within the limit, too.
     pub(super) fn spend(&mut self, bytes: usize) -> Result<(), Error> {
         self.computed_bytes = self.computed_bytes.saturating_add(bytes);
-        if self.computed_bytes > self.limit {
-            Err(Error::TooLarge { bytes: self.computed_bytes, limit: self.limit })
-        } else {
-            Ok(())
+        if self.computed_bytes > self.limit { Err(too_large(self.computed_bytes, self.limit)) } else { Ok(()) }
+    }
+
+    /// Counts bytes of weights that are packed.
+    pub(super) fn pack(&mut self, bytes: usize) -> Result<(), Error> {
+        self.packed_bytes = self.packed_bytes.saturating_add(bytes);
+        if self.packed_bytes > self.packed_limit {
+            let (what, bytes) = ("packed weights", self.packed_bytes);
+            return Err(Error::TooLarge { what, bytes, limit: self.packed_limit });
         }
+        Ok(())
     }
 
     /// Keeps the value's buffer until the given moment.
@@ -145,12 +157,16 @@ impl<'m> Memory<'m> {
         let arena =
             ArenaPlan::new(&self.buffers).unwrap_or(ArenaPlan { offsets: Vec::new(), bytes: usize::MAX });
         if arena.bytes > self.limit {
-            return Err(Error::TooLarge { bytes: arena.bytes, limit: self.limit });
+            return Err(too_large(arena.bytes, self.limit));
         }
         let placed = self.buffers.iter().zip(&arena.offsets);
         let regions = placed.map(|(buffer, &offset)| Region { offset, bytes: buffer.bytes }).collect();
         Ok((regions, arena.bytes))
     }
+}
+
+fn too_large(bytes: usize, limit: usize) -> Error {
+    Error::TooLarge { what: "tensors", bytes, limit }
 }
 
 impl Value {

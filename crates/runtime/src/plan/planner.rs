@@ -203,6 +203,7 @@ impl<'p, 'm> Planner<'p, 'm> {
                 self.fold(index, &inputs, results, kernel.as_ref())?;
                 continue;
             }
+            self.memory.pack(kernel.packed_bytes())?;
             let mut writable = self.new_results(results)?;
             writable.extend(&updated);
             let now = self.memory.now;
