@@ -5,7 +5,7 @@ mod values;
 
 use std::path::PathBuf;
 
-use burnlite_runtime::InterpreterOptions;
+use burnlite_runtime::{InterpreterOptions, Kernels};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
@@ -78,7 +78,7 @@ Examples:
   burnlite inspect model.tflite
   burnlite inspect model.tflite --json | jq .arena_bytes
   burnlite inspect model.tflite --check tflite-micro
-  burnlite inspect model.tflite --arena --unpacked
+  burnlite inspect model.tflite --arena --small
 
 {EXIT_CODES}"))]
 pub struct InspectArguments {
@@ -93,6 +93,9 @@ pub struct InspectArguments {
     /// Shows what the arena holds: each tensor's place, and the operators from which and to which it is needed.
     #[arg(long, conflicts_with = "check")]
     pub arena: bool,
+    /// Plans as `burnlite firmware` does, for the least memory: weights stay as they are in the file, and inputs last for one run.
+    #[arg(long)]
+    pub small: bool,
     #[expect(missing_docs, reason = "documentation here would become the command's")]
     #[command(flatten)]
     pub plan: PlanArguments,
@@ -224,7 +227,7 @@ pub struct FirmwareArguments {
     pub(crate) numerics: NumericsArgument,
     #[expect(missing_docs, reason = "documentation here would become the command's")]
     #[command(flatten)]
-    pub model_arguments: ModelArguments,
+    pub limits: ModelArguments,
 }
 
 /// What goes into a model, and how.
@@ -251,9 +254,6 @@ pub struct PlanArguments {
     /// Which kernels run; all of them give the same integers.
     #[arg(long, default_value_t, value_parser = kernels())]
     pub(crate) kernels: KernelsArgument,
-    /// Leaves weights as they are in the file, as a microcontroller does: slower, and nothing is packed.
-    #[arg(long)]
-    pub unpacked: bool,
     #[expect(missing_docs, reason = "documentation here would become the command's")]
     #[command(flatten)]
     pub model: ModelArguments,
@@ -271,7 +271,7 @@ pub struct ModelArguments {
 }
 
 impl ModelArguments {
-    pub(crate) fn options(&self) -> InterpreterOptions {
+    fn options(&self) -> InterpreterOptions {
         let max_bytes = usize::try_from(u64::from(self.max_memory) << 20).unwrap_or(usize::MAX);
         InterpreterOptions {
             signature: self.signature.clone(),
@@ -300,12 +300,28 @@ impl Command {
     }
 }
 
+impl InspectArguments {
+    pub(crate) fn options(&self) -> InterpreterOptions {
+        if self.small { small(self.plan.options()) } else { self.plan.options() }
+    }
+}
+
+impl FirmwareArguments {
+    pub(crate) fn options(&self) -> InterpreterOptions {
+        small(InterpreterOptions { numerics: self.numerics.into(), ..self.limits.options() })
+    }
+}
+
+/// The same with the least memory.
+fn small(options: InterpreterOptions) -> InterpreterOptions {
+    InterpreterOptions { kernels: Kernels::InPlace, keep_inputs: false, ..options }
+}
+
 impl PlanArguments {
     pub(crate) fn options(&self) -> InterpreterOptions {
         InterpreterOptions {
             numerics: self.numerics.into(),
             kernels: self.kernels.into(),
-            packing: !self.unpacked,
             ..self.model.options()
         }
     }

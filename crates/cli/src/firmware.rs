@@ -5,8 +5,6 @@ mod source;
 use std::io::Write;
 use std::path::Path;
 
-use burnlite_runtime::InterpreterOptions;
-
 use crate::arguments::FirmwareArguments;
 use crate::error::Error;
 use crate::files;
@@ -19,13 +17,8 @@ pub(crate) fn firmware(arguments: &FirmwareArguments, output: &mut dyn Write) ->
     let name = crate_name(folder)?;
     let file = ModelFile::open(&arguments.model)?;
     let model = file.model()?;
-    let options = InterpreterOptions {
-        packing: false,
-        numerics: arguments.numerics.into(),
-        ..arguments.model_arguments.options()
-    };
-    let interpreter = file.interpreter(&model, &options)?;
-    let source = Crate::new(&name, &file, &interpreter, arguments)?;
+    let interpreter = file.interpreter(&model, &arguments.options())?;
+    let source = Crate::new(&name, &file, &model, &interpreter, arguments)?;
     let files = [
         ("Cargo.toml", source.manifest().into_bytes()),
         ("README.md", source.readme().into_bytes()),

@@ -18,7 +18,7 @@ use report::Report;
 pub(crate) fn inspect(arguments: &InspectArguments, output: &mut dyn Write) -> Result<Outcome, Error> {
     let file = ModelFile::open(&arguments.model)?;
     let model = file.model()?;
-    let options = arguments.plan.options();
+    let options = arguments.options();
     let graph = file.graph_index(&model, options.signature.as_deref())?;
     if arguments.arena && !arguments.json {
         let interpreter = file.interpreter(&model, &options)?;

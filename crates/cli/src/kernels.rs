@@ -16,7 +16,12 @@ pub(crate) fn list(output: &mut dyn Write) -> io::Result<()> {
         let description = kernels.description.into();
         table.row([kernels.name.into(), yes(kernels.is_available()), yes(is_fastest), description]);
     }
-    let description = "the plain loops that define the results".into();
-    table.row(["reference".into(), "yes".into(), "-".into(), description]);
+    let of_everywhere = [
+        ("in-place", "plain loops with fast sums of products, which read weights where they are"),
+        ("reference", "the plain loops that define the results"),
+    ];
+    for (name, description) in of_everywhere {
+        table.row([name.into(), "yes".into(), "-".into(), description.into()]);
+    }
     table.write(output)
 }

@@ -14,7 +14,8 @@ use burnlite_tflite::{Element, ElementType, Graph, Model, Quantization, TensorId
 use crate::arena::{AlignedBytes, Arena};
 use crate::error::Error;
 use crate::frame::{Place, elements, elements_mut};
-use crate::kernels::{Engine, Kernels};
+use crate::kernels::Kernels;
+use crate::ops::{Implementation, operators};
 use crate::plan::{ArenaRegion, Plan};
 use crate::signature::{self, SignatureTensors};
 
@@ -34,7 +35,7 @@ pub enum Numerics {
 /// How a model is planned.
 ///
 /// Some operators are computed at once with a neighbour, where nothing else sees the tensor between them, and where the
-/// kernels are not [`Kernels::Reference`]: MAX_POOL_2D with the CONV_2D or DEPTHWISE_CONV_2D before it, and PAD around the
+/// kernels are not plain loops: MAX_POOL_2D with the CONV_2D or DEPTHWISE_CONV_2D before it, and PAD around the
 /// images of the CONV_2D or DEPTHWISE_CONV_2D behind it. The results are the same; the tensor between takes no memory.
 /// A QUANTIZE is never one with the operator before it: what is rounded twice differs from what is rounded once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,9 +44,15 @@ pub struct InterpreterOptions {
     pub numerics: Numerics,
     /// Which kernels run. They all give the same integers.
     pub kernels: Kernels,
+    /// The operators that may run: [all](operators::ALL) by default. A program that names those of its models has no others
+    /// linked.
+    pub operators: &'static [Implementation],
     /// Keeps every tensor's value until the next run, for [`Interpreter::tensor`]: no operators are computed at once, and the
     /// tensors take more memory.
     pub keep_intermediates: bool,
+    /// Keeps the values of inputs for the next runs, as is the default. Otherwise their memory is used again by tensors that are
+    /// computed later: inputs must be set before each run, and setting one may change the outputs of the last.
+    pub keep_inputs: bool,
     /// Threads that share the work of a large layer (1 by default, and 0 is 1): one of millions of products, whose rows of
     /// windows they divide. The results have the same bits.
     ///
@@ -53,10 +60,6 @@ pub struct InterpreterOptions {
     /// and allocates what that takes.
     #[cfg(feature = "std")]
     pub threads: usize,
-    /// Whether kernels may have weights in an order of their own, [packed](Interpreter::packed_bytes) in further memory when
-    /// the model is planned; they do by default. Without packing weights stay where they are, in flash for instance, plain
-    /// loops read them there, and a layer is never computed at once with its neighbours.
-    pub packing: bool,
     /// The signature whose graph is run; by default it is the model's first graph.
     pub signature: Option<String>,
     /// The most memory that tensors may take, in bytes (1 GiB by default): a bound on what a hostile file can ask for.
@@ -67,14 +70,17 @@ pub struct InterpreterOptions {
 }
 
 impl Default for InterpreterOptions {
+    // Inlined, so that operators that nobody asks for are not linked.
+    #[inline]
     fn default() -> Self {
         Self {
             numerics: Numerics::default(),
             kernels: Kernels::default(),
+            operators: operators::ALL,
             keep_intermediates: false,
+            keep_inputs: true,
             #[cfg(feature = "std")]
             threads: 1,
-            packing: true,
             signature: None,
             max_arena_bytes: 1 << 30,
             max_packed_bytes: 1 << 30,
@@ -92,9 +98,9 @@ impl InterpreterOptions {
         threads
     }
 
-    /// The engine of kernels that pack weights, if such may run.
-    pub(crate) fn packing_engine(&self) -> Option<Engine> {
-        self.kernels.engine().filter(|_| self.packing)
+    /// Whether inputs last until the next run.
+    pub(crate) fn keeps_inputs(&self) -> bool {
+        self.keep_inputs || self.keep_intermediates
     }
 }
 
@@ -172,7 +178,7 @@ impl<'m> Interpreter<'m> {
     ///
     /// # Example
     /// ```
-    /// # use burnlite_runtime::{Error, Interpreter, InterpreterOptions};
+    /// # use burnlite_runtime::{Error, Interpreter, InterpreterOptions, Kernels};
     /// # use burnlite_tflite::{ElementType, Graph, Model, Op, Operator, Tensor};
     /// # let mut graph = Graph::default();
     /// # let x = graph.add_tensor(Tensor::new("x", ElementType::Float32, [3]));
@@ -180,7 +186,7 @@ impl<'m> Interpreter<'m> {
     /// # graph.operators.push(Operator::new(Op::Relu, [x], [y]));
     /// # (graph.inputs, graph.outputs) = (vec![x], vec![y]);
     /// # let model = Model::new(graph);
-    /// let options = InterpreterOptions { packing: false, ..InterpreterOptions::default() };
+    /// let options = InterpreterOptions { kernels: Kernels::InPlace, ..InterpreterOptions::default() };
     /// let mut small = [0; 16];
     /// let error = Interpreter::with_arena(&model, &options, &mut small).unwrap_err();
     /// assert!(matches!(error, Error::ArenaTooSmall { needed: 28, .. }));
@@ -295,12 +301,7 @@ impl<'m> Interpreter<'m> {
 
     /// What the arena holds and when, in the order in which it is written. What CALL_ONCE's graphs hold is left out.
     pub fn arena_map(&self) -> Vec<ArenaRegion> {
-        let mut map = self.plan.arena_map();
-        if self.options.keep_intermediates {
-            let tensors = map.iter_mut().filter(|region| region.tensor.is_some());
-            tensors.for_each(|region| region.last = None);
-        }
-        map
+        self.plan.arena_map(&self.options)
     }
 
     /// Bytes of weights that kernels read in an order of their own, beside [those in the file](Self::weight_bytes).
@@ -330,7 +331,7 @@ impl<'m> Interpreter<'m> {
         }
     }
 
-    /// Sets an input. Its value stays for the next runs.
+    /// Sets an input. Its value stays for the next runs, unless [`keep_inputs`](InterpreterOptions::keep_inputs) is off.
     ///
     /// # Errors
     /// As [`input_mut`](Self::input_mut); [`Error::InputLength`] where the number of values is not the tensor's.

@@ -47,6 +47,9 @@ pub enum Kernels {
     Auto,
     /// The plain loops that define the results.
     Reference,
+    /// Plain loops with fast sums of products: what is fastest without memory of its own. Weights are read where they are, in
+    /// flash for instance, and nothing is packed.
+    InPlace,
     /// Those of one instruction set, by the name in [`KERNELS`].
     Named(&'static str),
 }
@@ -61,7 +64,7 @@ pub struct KernelInfo {
     engine: fn() -> Option<Engine>,
 }
 
-/// All kernels that this build has, the fastest first.
+/// The kernels for this processor, the fastest first; without the feature `kernels` none of them is available.
 pub const KERNELS: &[KernelInfo] = &[
     #[cfg(target_arch = "x86_64")]
     KernelInfo {
@@ -91,7 +94,11 @@ pub const KERNELS: &[KernelInfo] = &[
 impl KernelInfo {
     /// Whether this machine can run them.
     pub fn is_available(&self) -> bool {
-        (self.engine)().is_some()
+        self.engine().is_some()
+    }
+
+    fn engine(&self) -> Option<Engine> {
+        if cfg!(feature = "kernels") { (self.engine)() } else { None }
     }
 }
 
@@ -177,10 +184,10 @@ impl Kernels {
     /// The kernels that run; `None` for the plain loops, and for a name that [`check`](Self::check) refuses.
     pub(crate) fn engine(self) -> Option<Engine> {
         match self {
-            Self::Auto => KERNELS.iter().find_map(|kernels| (kernels.engine)()),
-            Self::Reference => None,
+            Self::Auto => KERNELS.iter().find_map(KernelInfo::engine),
+            Self::Reference | Self::InPlace => None,
             Self::Named(name) => {
-                KERNELS.iter().find(|kernels| kernels.name == name).and_then(|kernels| (kernels.engine)())
+                KERNELS.iter().find(|kernels| kernels.name == name).and_then(KernelInfo::engine)
             }
         }
     }
@@ -189,14 +196,14 @@ impl Kernels {
     pub(crate) fn of_dots(self) -> Self {
         match self {
             Self::Reference => Self::Reference,
-            Self::Auto | Self::Named(_) => Engine::Generic.kernels(),
+            Self::Auto | Self::InPlace | Self::Named(_) => Self::InPlace,
         }
     }
 
     /// Everything that this machine can run.
     #[cfg(test)]
     pub(crate) fn engines() -> alloc::vec::Vec<Engine> {
-        KERNELS.iter().filter_map(|kernels| (kernels.engine)()).collect()
+        KERNELS.iter().filter_map(KernelInfo::engine).collect()
     }
 }
 
@@ -205,6 +212,7 @@ impl fmt::Display for Kernels {
         formatter.write_str(match self {
             Self::Auto => "auto",
             Self::Reference => "reference",
+            Self::InPlace => "in-place",
             Self::Named(name) => name,
         })
     }
@@ -218,7 +226,7 @@ pub(crate) trait Dot<T, A, W = i8> {
 impl Dot<i8, i32> for Kernels {
     fn dot(&self, row: &[i8], weights: &[i8], zero_points: (i32, i32)) -> i32 {
         match self {
-            Self::Auto | Self::Named(_) => generic::dot_i8(row, weights, zero_points),
+            Self::Auto | Self::InPlace | Self::Named(_) => generic::dot_i8(row, weights, zero_points),
             Self::Reference => reference_dot(row, weights, zero_points),
         }
     }
@@ -227,7 +235,7 @@ impl Dot<i8, i32> for Kernels {
 impl Dot<i16, i64> for Kernels {
     fn dot(&self, row: &[i16], weights: &[i8], zero_points: (i32, i32)) -> i64 {
         match self {
-            Self::Auto | Self::Named(_) if zero_points == (0, 0) => generic::dot_i16(row, weights),
+            Self::Auto | Self::InPlace | Self::Named(_) if zero_points == (0, 0) => generic::dot_i16(row, weights),
             _ => reference_dot(row, weights, zero_points),
         }
     }
@@ -237,7 +245,7 @@ impl Dot<i16, i32> for Kernels {
     fn dot(&self, row: &[i16], weights: &[i8], zero_points: (i32, i32)) -> i32 {
         match self {
             // A 32-bit sum wraps; the wrapped value is the low half of the exact one.
-            Self::Auto | Self::Named(_) if zero_points == (0, 0) => generic::dot_i16(row, weights) as i32,
+            Self::Auto | Self::InPlace | Self::Named(_) if zero_points == (0, 0) => generic::dot_i16(row, weights) as i32,
             _ => reference_dot(row, weights, zero_points),
         }
     }
@@ -247,7 +255,7 @@ impl Dot<i16, i64, i16> for Kernels {
     #[inline]
     fn dot(&self, row: &[i16], weights: &[i16], zero_points: (i32, i32)) -> i64 {
         match self {
-            Self::Auto | Self::Named(_) if zero_points == (0, 0) => generic::dot_i16_i16(row, weights),
+            Self::Auto | Self::InPlace | Self::Named(_) if zero_points == (0, 0) => generic::dot_i16_i16(row, weights),
             _ => reference_dot(row, weights, zero_points),
         }
     }

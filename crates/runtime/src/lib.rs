@@ -7,10 +7,14 @@
 //! as you like, and running allocates nothing. It reads no files.
 //!
 //! # Features
-//! `std`, on by default, lets threads share large layers where `InterpreterOptions::threads` asks for them. Without it the crate
-//! needs `core` and `alloc`: a plan is as large as its model, so there is no way without an allocator. Microcontrollers leave
-//! weights in flash ([`InterpreterOptions::packing`]) and choose the memory of tensors
-//! ([`Interpreter::with_arena`]); results have the same bits.
+//! Both are on by default, and change no result.
+//!
+//! - `std`: threads share large layers where `InterpreterOptions::threads` asks for them. Without it the crate needs `core` and
+//!   `alloc`: a plan is as large as its model, so there is no way without an allocator.
+//! - `kernels`: fast paths. Without them every operator is a plain loop, in far fewer bytes.
+//!
+//! Microcontrollers leave weights in flash ([`Kernels::InPlace`]), choose the memory of tensors ([`Interpreter::with_arena`]),
+//! and link the operators that they need ([`InterpreterOptions::operators`]).
 //!
 //! ```
 //! use burnlite_runtime::Interpreter;
@@ -54,5 +58,6 @@ pub use interpreter::{Interpreter, InterpreterOptions, Numerics, StepEvent, Step
 #[doc(hidden)]
 pub use kernels::peak;
 pub use kernels::{KERNELS, KernelInfo, Kernels};
+pub use ops::{Implementation, operators};
 pub use plan::ArenaRegion;
 pub use signature::SignatureTensors;

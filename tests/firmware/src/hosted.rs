@@ -29,3 +29,15 @@ pub(crate) fn exit(is_success: bool) -> ! {
 extern "C" fn main() -> c_int {
     crate::main()
 }
+
+// What the compiled `alloc` names for programs that unwind; this one ends where it panics.
+
+// SAFETY: nothing else in the program has the name.
+#[unsafe(no_mangle)]
+extern "C" fn rust_eh_personality() {}
+
+// SAFETY: nothing else in the program has the name.
+#[unsafe(no_mangle)]
+extern "C" fn _Unwind_Resume() -> ! {
+    exit(false)
+}

@@ -158,11 +158,12 @@ impl fmt::Display for KernelsArgument {
     }
 }
 
-/// `auto`, `reference`, every name in [`KERNELS`] that this machine can run, and `list`.
+/// `auto`, `reference`, `in-place`, every name in [`KERNELS`] that this machine can run, and `list`.
 pub(super) fn kernels() -> impl TypedValueParser<Value = KernelsArgument> {
     let of_everywhere = [
         PossibleValue::new("auto").help("The fastest that this machine can run"),
         PossibleValue::new("reference").help("The plain loops that define the results"),
+        PossibleValue::new("in-place").help("The fastest that read weights where they are, in no memory of their own"),
         PossibleValue::new("list").help("None: shows which there are, and ends"),
     ];
     let named = KERNELS.iter().map(|kernels| PossibleValue::new(kernels.name).help(kernels.description));
@@ -172,6 +173,7 @@ pub(super) fn kernels() -> impl TypedValueParser<Value = KernelsArgument> {
             Some(kernels) if kernels.is_available() => Ok(KernelsArgument::Run(Kernels::Named(kernels.name))),
             Some(_) => Err(format!("this machine cannot run the kernels '{name}'")),
             None if name == "reference" => Ok(KernelsArgument::Run(Kernels::Reference)),
+            None if name == "in-place" => Ok(KernelsArgument::Run(Kernels::InPlace)),
             None if name == "list" => Ok(KernelsArgument::List),
             None => Ok(KernelsArgument::default()),
         }

@@ -1,7 +1,9 @@
 //! What the files of a crate say.
 
-use burnlite_runtime::{Interpreter, Numerics, TensorInfo};
-use burnlite_tflite::ElementType;
+use std::collections::BTreeSet;
+
+use burnlite_runtime::{Implementation, Interpreter, Numerics, TensorInfo, operators};
+use burnlite_tflite::{ElementType, Model};
 
 use crate::arguments::FirmwareArguments;
 use crate::error::Error;
@@ -13,6 +15,8 @@ pub(super) struct Crate<'a> {
     arguments: &'a FirmwareArguments,
     model_bytes: usize,
     arena_bytes: usize,
+    /// The names of the operators that the model has.
+    operators: BTreeSet<&'static str>,
     inputs: Vec<Port<'a>>,
     outputs: Vec<Port<'a>>,
 }
@@ -31,6 +35,7 @@ impl<'a> Crate<'a> {
     pub(super) fn new(
         name: &'a str,
         file: &ModelFile,
+        model: &Model<'_>,
         interpreter: &'a Interpreter<'_>,
         arguments: &'a FirmwareArguments,
     ) -> Result<Self, Error> {
@@ -51,6 +56,7 @@ impl<'a> Crate<'a> {
             arguments,
             model_bytes: file.bytes.len(),
             arena_bytes: interpreter.arena_bytes(),
+            operators: operators(model),
             inputs: interpreter.inputs().enumerate().map(input).collect::<Result<_, _>>()?,
             outputs: interpreter.outputs().enumerate().map(output).collect::<Result<_, _>>()?,
         })
@@ -90,15 +96,17 @@ impl<'a> Crate<'a> {
         let outputs = self.outputs.iter().map(|port| port.module("output"));
         let setters = self.inputs.iter().map(Port::setter);
         let getters = self.outputs.iter().map(Port::getter);
-        let signature = self.arguments.model_arguments.signature.as_ref().map(|name| {
+        let signature = self.arguments.limits.signature.as_ref().map(|name| {
             format!("            signature: Some(alloc::string::String::from({name:?})),\n")
         });
         let numerics = match Numerics::from(self.arguments.numerics) {
             Numerics::TfLiteMicro => "TfLiteMicro",
             _ => "LiteRt",
         };
+        let operators = self.operators.iter().map(|name| format!("                operators::{name},\n"));
         let values = [
             ("version", env!("CARGO_PKG_VERSION")),
+            ("operators", &operators.collect::<String>()),
             ("alloc", if signature.is_some() { "extern crate alloc;\n\n" } else { "" }),
             ("signature", &signature.unwrap_or_default()),
             ("numerics", numerics),
@@ -149,7 +157,7 @@ pub mod {what}_{index} {{
         let index = self.index;
         format!(
             "
-    /// Sets the input of [`input_{index}`], which keeps its values for the next runs.
+    /// Sets the input of [`input_{index}`] for one run; outputs of the last run are lost.
     ///
     /// # Errors
     /// None.
@@ -177,6 +185,13 @@ pub mod {what}_{index} {{
 "
         )
     }
+}
+
+/// The names of the operators in all graphs of a model that an interpreter has implementations of.
+fn operators(model: &Model<'_>) -> BTreeSet<&'static str> {
+    let found: BTreeSet<_> =
+        model.graphs.iter().flat_map(|graph| &graph.operators).map(|operator| operator.op.name()).collect();
+    operators::ALL.iter().map(Implementation::name).filter(|name| found.contains(name)).collect()
 }
 
 /// A template with values in the places of their names.

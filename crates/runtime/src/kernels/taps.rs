@@ -65,6 +65,10 @@ impl<'t, const WIDTH: usize> Block<'t, WIDTH> {
     }
 
     /// Elements that a row must have.
+    #[cfg_attr(
+        not(any(target_arch = "x86_64", target_arch = "aarch64")),
+        expect(dead_code, reason = "portable kernels rely on nothing")
+    )]
     #[inline]
     pub(crate) fn span(&self) -> usize {
         self.span

@@ -301,7 +301,7 @@ impl Weighted<'_, '_> {
         requantization: &Requantization<T>,
         shape: &[usize],
     ) -> Option<Planned> {
-        let engine = self.node.options.packing_engine().filter(|_| weight_zero_point == 0)?;
+        let engine = self.node.options.kernels.engine().filter(|_| weight_zero_point == 0)?;
         let (patches, bias, weights) = (self.patches(layer)?, self.known_bias::<A>()?, self.known::<i8>()?);
         let (patches, input) = (patches.joined(), (self.positions.input, zero_point));
         let windows =
@@ -352,7 +352,7 @@ impl Weighted<'_, '_> {
         range: (f32, f32),
         shape: &[usize],
     ) -> Option<Planned> {
-        let engine = self.node.options.packing_engine()?;
+        let engine = self.node.options.kernels.engine()?;
         let (patches, bias) = (self.patches(layer)?.joined(), self.known_bias::<f32>()?);
         // A zero of the padding times an infinite weight would be no number; the plain loops leave the padding out.
         let weights =

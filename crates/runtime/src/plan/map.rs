@@ -6,6 +6,7 @@ use burnlite_tflite::TensorId;
 
 use super::{Plan, Step};
 use crate::frame::Region;
+use crate::interpreter::InterpreterOptions;
 
 /// A part of the arena, and what it holds from one operator to another. Operators go by their index in the graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,18 +26,23 @@ pub struct ArenaRegion {
 impl Plan<'_> {
     /// What the arena holds while the steps run, in the order in which it is written. Tensors that share memory under several
     /// shapes are one of them.
-    pub(crate) fn arena_map(&self) -> Vec<ArenaRegion> {
-        let inputs = self.graph.inputs.iter().filter_map(|&id| Some((Some(id), self.region(id)?)));
-        let states = self.states.iter().map(|&(region, _)| (self.variable_in(region), region));
-        let is_there = |(tensor, region)| entry(tensor, region, None);
-        let mut map: Vec<_> = inputs.chain(states).map(is_there).collect();
+    pub(crate) fn arena_map(&self, options: &InterpreterOptions) -> Vec<ArenaRegion> {
+        let last = if options.keeps_inputs() { None } else { Some(0) };
+        let input = |&id: &TensorId| Some(entry(Some(id), self.region(id)?, (None, last)));
+        let state = |&(region, _): &(Region, u8)| entry(self.variable_in(region), region, (None, None));
+        let mut map: Vec<_> = self.graph.inputs.iter().filter_map(input).collect();
+        map.extend(self.states.iter().map(state));
         for step in &self.steps {
             let reads = step.inputs.iter().filter_map(|place| place.region());
             reads.for_each(|region| keep(&mut map, region, Some(step.operator)));
             for &(region, position) in &step.writable {
-                if !self.states.iter().any(|&(state, _)| state == region) {
-                    map.push(entry(self.result_in(step, region, position), region, Some(step.operator)));
+                if self.states.iter().any(|&(state, _)| state == region) {
+                    continue;
                 }
+                let tensor = self.result_in(step, region, position);
+                let first = Some(step.operator);
+                let is_kept = options.keep_intermediates && tensor.is_some();
+                map.push(entry(tensor, region, (first, if is_kept { None } else { first })));
             }
         }
         for region in self.graph.outputs.iter().filter_map(|&id| self.region(id)) {
@@ -68,11 +74,15 @@ impl Plan<'_> {
     }
 }
 
-fn entry(tensor: Option<TensorId>, Region { offset, bytes }: Region, operator: Option<usize>) -> ArenaRegion {
-    ArenaRegion { tensor, offset, bytes, first: operator, last: operator }
+fn entry(
+    tensor: Option<TensorId>,
+    Region { offset, bytes }: Region,
+    (first, last): (Option<usize>, Option<usize>),
+) -> ArenaRegion {
+    ArenaRegion { tensor, offset, bytes, first, last }
 }
 
-/// Keeps what was written last into a region until the operator, or for ever. What is there from the beginning stays.
+/// Keeps what was written last into a region until the operator, or for ever. What is kept already stays so.
 fn keep(map: &mut [ArenaRegion], Region { offset, bytes }: Region, until: Option<usize>) {
     let mut written = map.iter_mut().rev();
     if let Some(region) = written.find(|region| (region.offset, region.bytes) == (offset, bytes)) {
@@ -96,8 +106,8 @@ mod tests {
         graph.operators = ids.windows(2).map(operator).collect();
         (graph.inputs, graph.outputs) = ([ids[0]].into(), [ids[3]].into());
         let model = Model::new(graph);
-        let map = |keep_intermediates| {
-            let options = InterpreterOptions { keep_intermediates, ..Default::default() };
+        let map = |keep_intermediates, keep_inputs| {
+            let options = InterpreterOptions { keep_intermediates, keep_inputs, ..Default::default() };
             Interpreter::with_options(&model, &options).unwrap().arena_map()
         };
         let region = |tensor, offset, first, last| {
@@ -109,8 +119,15 @@ mod tests {
             region(2, 64, Some(1), Some(2)),
             region(3, 32, Some(2), None),
         ];
-        assert_eq!(map(false), expected);
-        let kept = map(true);
+        assert_eq!(map(false, true), expected);
+        let expected = [
+            region(0, 0, None, Some(0)),
+            region(1, 32, Some(0), Some(1)),
+            region(2, 0, Some(1), Some(2)),
+            region(3, 32, Some(2), None),
+        ];
+        assert_eq!(map(false, false), expected);
+        let kept = map(true, false);
         assert_eq!(kept.iter().map(|region| region.offset).collect::<Vec<_>>(), [0, 32, 64, 96]);
         assert!(kept.iter().all(|region| region.last.is_none()));
     }

@@ -71,8 +71,8 @@ impl<'p, 'm> Planner<'p, 'm> {
                 return Err(Error::NotAnInput { index, name: self.tensor(id).name.clone() });
             }
             self.shapes[id.index()].clone_from(shape);
-            // Inputs are kept, so that a second run without setting them again sees the same values.
-            self.values[id.index()] = self.new_buffer(id, 0, END)?;
+            let last = if self.options.keeps_inputs() { END } else { 0 };
+            self.values[id.index()] = self.new_buffer(id, 0, last)?;
         }
         Ok(())
     }

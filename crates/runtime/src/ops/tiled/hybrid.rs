@@ -35,7 +35,7 @@ impl Weighted<'_, '_> {
         (weight_scales, range): (&[f32], (f32, f32)),
         shape: &[usize],
     ) -> Option<Planned> {
-        let engine = self.node.options.packing_engine()?;
+        let engine = self.node.options.kernels.engine()?;
         let (patches, bias, weights) = (self.patches(layer)?, self.known_bias::<f32>()?, self.known::<i8>()?);
         let in_group = self.channels / patches.groups;
         let scales = |group: usize| {
