@@ -235,7 +235,9 @@ impl Dot<i8, i32> for Kernels {
 impl Dot<i16, i64> for Kernels {
     fn dot(&self, row: &[i16], weights: &[i8], zero_points: (i32, i32)) -> i64 {
         match self {
-            Self::Auto | Self::InPlace | Self::Named(_) if zero_points == (0, 0) => generic::dot_i16(row, weights),
+            Self::Auto | Self::InPlace | Self::Named(_) if zero_points == (0, 0) => {
+                generic::dot_i16(row, weights)
+            }
             _ => reference_dot(row, weights, zero_points),
         }
     }
@@ -245,7 +247,9 @@ impl Dot<i16, i32> for Kernels {
     fn dot(&self, row: &[i16], weights: &[i8], zero_points: (i32, i32)) -> i32 {
         match self {
             // A 32-bit sum wraps; the wrapped value is the low half of the exact one.
-            Self::Auto | Self::InPlace | Self::Named(_) if zero_points == (0, 0) => generic::dot_i16(row, weights) as i32,
+            Self::Auto | Self::InPlace | Self::Named(_) if zero_points == (0, 0) => {
+                generic::dot_i16(row, weights) as i32
+            }
             _ => reference_dot(row, weights, zero_points),
         }
     }
@@ -255,7 +259,9 @@ impl Dot<i16, i64, i16> for Kernels {
     #[inline]
     fn dot(&self, row: &[i16], weights: &[i16], zero_points: (i32, i32)) -> i64 {
         match self {
-            Self::Auto | Self::InPlace | Self::Named(_) if zero_points == (0, 0) => generic::dot_i16_i16(row, weights),
+            Self::Auto | Self::InPlace | Self::Named(_) if zero_points == (0, 0) => {
+                generic::dot_i16_i16(row, weights)
+            }
             _ => reference_dot(row, weights, zero_points),
         }
     }

@@ -8,8 +8,9 @@ use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 /// Bytes that there are to allocate.
 const BYTES: usize = 256 << 10;
 
+/// Memory for an allocator.
 #[repr(C, align(16))]
-pub(crate) struct Heap {
+pub struct Heap {
     bytes: UnsafeCell<[u8; BYTES]>,
     used: AtomicUsize,
 }
@@ -18,17 +19,24 @@ pub(crate) struct Heap {
 unsafe impl Sync for Heap {}
 
 impl Heap {
-    pub(crate) const fn new() -> Self {
+    /// All of it free.
+    pub const fn new() -> Self {
         Self { bytes: UnsafeCell::new([0; BYTES]), used: AtomicUsize::new(0) }
     }
 
     /// Bytes up to the end of the last block.
-    pub(crate) fn used(&self) -> usize {
+    pub fn used(&self) -> usize {
         self.used.load(Relaxed)
     }
 
     fn start(&self) -> *mut u8 {
         self.bytes.get().cast()
+    }
+}
+
+impl Default for Heap {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

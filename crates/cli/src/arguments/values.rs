@@ -163,7 +163,8 @@ pub(super) fn kernels() -> impl TypedValueParser<Value = KernelsArgument> {
     let of_everywhere = [
         PossibleValue::new("auto").help("The fastest that this machine can run"),
         PossibleValue::new("reference").help("The plain loops that define the results"),
-        PossibleValue::new("in-place").help("The fastest that read weights where they are, in no memory of their own"),
+        PossibleValue::new("in-place")
+            .help("The fastest that read weights where they are, in no memory of their own"),
         PossibleValue::new("list").help("None: shows which there are, and ends"),
     ];
     let named = KERNELS.iter().map(|kernels| PossibleValue::new(kernels.name).help(kernels.description));

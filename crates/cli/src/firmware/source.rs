@@ -67,18 +67,17 @@ impl<'a> Crate<'a> {
             Some(path) => format!("path = {path:?}"),
             None => format!("version = {:?}", env!("CARGO_PKG_VERSION")),
         };
-        let values = [
-            ("name", self.name),
-            ("rust_version", env!("CARGO_PKG_RUST_VERSION")),
-            ("runtime", &runtime),
-        ];
+        let values =
+            [("name", self.name), ("rust_version", env!("CARGO_PKG_RUST_VERSION")), ("runtime", &runtime)];
         filled(include_str!("Cargo.toml.in"), &values)
     }
 
     pub(super) fn readme(&self) -> String {
         let line = |code: String| format!("    {code}\n");
-        let inputs = self.inputs.iter().map(|port| format!("network.set_input_{0}(&input_{0})?;", port.index));
-        let outputs = self.outputs.iter().map(|port| format!("let output_{0} = network.output_{0}()?;", port.index));
+        let inputs =
+            self.inputs.iter().map(|port| format!("network.set_input_{0}(&input_{0})?;", port.index));
+        let outputs =
+            self.outputs.iter().map(|port| format!("let output_{0} = network.output_{0}()?;", port.index));
         let run: String = inputs.chain(["network.invoke()?;".into()]).chain(outputs).map(line).collect();
         let values = [
             ("name", self.name),
@@ -96,9 +95,12 @@ impl<'a> Crate<'a> {
         let outputs = self.outputs.iter().map(|port| port.module("output"));
         let setters = self.inputs.iter().map(Port::setter);
         let getters = self.outputs.iter().map(Port::getter);
-        let signature = self.arguments.limits.signature.as_ref().map(|name| {
-            format!("            signature: Some(alloc::string::String::from({name:?})),\n")
-        });
+        let signature = self
+            .arguments
+            .limits
+            .signature
+            .as_ref()
+            .map(|name| format!("            signature: Some(alloc::string::String::from({name:?})),\n"));
         let numerics = match Numerics::from(self.arguments.numerics) {
             Numerics::TfLiteMicro => "TfLiteMicro",
             _ => "LiteRt",
@@ -125,7 +127,8 @@ impl Port<'_> {
     fn module(&self, what: &str) -> String {
         let Self { index, rust_type, tensor: TensorInfo { name, shape, element_type, quantization } } = self;
         let (rank, elements) = (shape.len(), shape.iter().product::<usize>());
-        let quantization = quantization.map(|quantization| (&quantization.scale[..], &quantization.zero_point[..]));
+        let quantization =
+            quantization.map(|quantization| (&quantization.scale[..], &quantization.zero_point[..]));
         let quantization = match quantization {
             Some((&[scale], &[zero_point])) if scale.is_finite() => format!(
                 "
@@ -180,7 +183,8 @@ pub mod {what}_{index} {{
     /// # Errors
     /// None.
     pub fn output_{index}(&self) -> Result<&[output_{index}::Element; output_{index}::ELEMENTS], Error> {{
-        Ok(self.0.output({index})?.as_array().expect(\"the model has this shape\"))
+        let values = self.0.output({index})?;
+        Ok(values.as_array().expect(\"the model has this shape\"))
     }}
 "
         )

@@ -4,6 +4,7 @@ mod bench;
 mod command;
 mod compare;
 mod completions;
+mod firmware;
 mod inspect;
 mod quantize;
 mod run;
@@ -15,9 +16,17 @@ use command::burnlite;
 fn help_and_version_say_how_it_is_used() {
     let help = burnlite(["--help"]);
     assert_eq!(help.code, 0);
-    for part in
-        ["inspect", "quantize", "calibrate", "debug", "recipe", "completions", "Examples:", "Exit codes:"]
-    {
+    for part in [
+        "inspect",
+        "quantize",
+        "calibrate",
+        "debug",
+        "recipe",
+        "firmware",
+        "completions",
+        "Examples:",
+        "Exit codes:",
+    ] {
         assert!(help.stdout.contains(part), "{}", help.stdout);
     }
     assert_eq!(burnlite(["--version"]).stdout, format!("burnlite {}\n", env!("CARGO_PKG_VERSION")));

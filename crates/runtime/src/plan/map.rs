@@ -101,7 +101,8 @@ mod tests {
     #[test]
     fn regions_last_from_the_operator_that_writes_them_to_the_last_that_reads_them() {
         let mut graph = Graph::default();
-        let ids = ["a", "b", "c", "d"].map(|name| graph.add_tensor(Tensor::new(name, ElementType::Float32, [5])));
+        let ids =
+            ["a", "b", "c", "d"].map(|name| graph.add_tensor(Tensor::new(name, ElementType::Float32, [5])));
         let operator = |pair: &[TensorId]| Operator::new(Op::Relu, [pair[0]], [pair[1]]);
         graph.operators = ids.windows(2).map(operator).collect();
         (graph.inputs, graph.outputs) = ([ids[0]].into(), [ids[3]].into());
@@ -110,8 +111,12 @@ mod tests {
             let options = InterpreterOptions { keep_intermediates, keep_inputs, ..Default::default() };
             Interpreter::with_options(&model, &options).unwrap().arena_map()
         };
-        let region = |tensor, offset, first, last| {
-            ArenaRegion { tensor: Some(TensorId(tensor)), offset, bytes: 20, first, last }
+        let region = |tensor, offset, first, last| ArenaRegion {
+            tensor: Some(TensorId(tensor)),
+            offset,
+            bytes: 20,
+            first,
+            last,
         };
         let expected = [
             region(0, 0, None, None),

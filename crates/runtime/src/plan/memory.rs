@@ -131,7 +131,11 @@ impl<'m> Memory<'m> {
     /// Counts bytes of constants that planning computes; together they stay within the limit, too.
     pub(super) fn spend(&mut self, bytes: usize) -> Result<(), Error> {
         self.computed_bytes = self.computed_bytes.saturating_add(bytes);
-        if self.computed_bytes > self.limit { Err(too_large(self.computed_bytes, self.limit)) } else { Ok(()) }
+        if self.computed_bytes > self.limit {
+            Err(too_large(self.computed_bytes, self.limit))
+        } else {
+            Ok(())
+        }
     }
 
     /// Counts bytes of weights that are packed.

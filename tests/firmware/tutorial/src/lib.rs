@@ -109,7 +109,8 @@ impl<'m> Network<'m> {
     /// # Errors
     /// None.
     pub fn output_0(&self) -> Result<&[output_0::Element; output_0::ELEMENTS], Error> {
-        Ok(self.0.output(0)?.as_array().expect("the model has this shape"))
+        let values = self.0.output(0)?;
+        Ok(values.as_array().expect("the model has this shape"))
     }
 
     /// Runs the network. Nothing is allocated.
