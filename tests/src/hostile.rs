@@ -28,7 +28,7 @@ pub const PROMISES: [(&str, Promise); 6] = [
     ("mutate", mutate),
 ];
 
-/// The most memory that a stranger's tensors get.
+/// The most memory that a stranger's tensors get, and that packed weights get.
 pub const MEMORY: usize = 1 << 22;
 
 /// The most elements that a tensor of a stranger's model may have to be run: more may be too much work for a test.
@@ -64,7 +64,11 @@ fn run_model(model: &Model<'_>) -> bool {
 }
 
 fn plan<'m>(model: &'m Model<'_>) -> Result<Interpreter<'m>, Error> {
-    let options = InterpreterOptions { max_arena_bytes: MEMORY, ..InterpreterOptions::default() };
+    let options = InterpreterOptions {
+        max_arena_bytes: MEMORY,
+        max_packed_bytes: MEMORY,
+        ..InterpreterOptions::default()
+    };
     Interpreter::with_options(model, &options)
 }
 

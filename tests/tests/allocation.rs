@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use burnlite_runtime::Interpreter;
+use burnlite_runtime::{Error, Interpreter, InterpreterOptions, Kernels};
 use burnlite_tests::{Array, Fixture, for_each_type, hostile};
 use burnlite_tflite::Model;
 use rand_pcg::Pcg32;
@@ -42,6 +42,49 @@ fn a_strangers_file_takes_no_more_memory_than_is_stated() {
             assert!(peak <= allowed as u64, "{}: {peak} of {allowed} bytes", fixture.name);
         }
     }
+}
+
+#[test]
+fn tensors_lie_in_the_memory_that_the_caller_gives() {
+    let fixture = Fixture::named("networks/tutorial_batch1_int16x8");
+    let model = Model::from_bytes(&fixture.bytes).unwrap();
+    let options = InterpreterOptions { kernels: Kernels::InPlace, ..InterpreterOptions::default() };
+    let needed = Interpreter::with_options(&model, &options).unwrap().arena_bytes();
+    // Dirty, so that nothing relies on zeros, and not aligned.
+    let mut memory = vec![0xa5; needed + 32];
+    let start = memory.as_ptr().align_offset(16) + 1;
+    let mut interpreter =
+        Interpreter::with_arena(&model, &options, &mut memory[start..][..15 + needed]).unwrap();
+    assert_eq!(interpreter.packed_bytes(), 0);
+    let Array::Float32(_, values) = &fixture.inputs[0] else { panic!("float inputs") };
+    let Array::Float32(_, expected) = &fixture.outputs[0] else { panic!("float outputs") };
+    interpreter.set_input(0, &values[..784]).unwrap();
+    interpreter.invoke().unwrap();
+    assert_eq!(interpreter.output::<f32>(0).unwrap(), &expected[..10]);
+    // A clone has memory of its own.
+    let mut clone = interpreter.clone();
+    clone.set_input(0, &values[784..1568]).unwrap();
+    clone.invoke().unwrap();
+    assert_eq!(clone.output::<f32>(0).unwrap(), &expected[10..20]);
+    assert_eq!(interpreter.output::<f32>(0).unwrap(), &expected[..10]);
+    let error = Interpreter::with_arena(&model, &options, &mut memory[start..][..14 + needed]).unwrap_err();
+    assert_eq!(error, Error::ArenaTooSmall { needed, found: needed - 1 });
+}
+
+#[test]
+fn an_arena_that_is_too_small_for_another_batch_stays_as_it_is() {
+    let fixture = Fixture::named("networks/tutorial_int16x8");
+    let model = Model::from_bytes(&fixture.bytes).unwrap();
+    let options = InterpreterOptions::default();
+    let needed = Interpreter::new(&model).unwrap().arena_bytes();
+    let mut memory = vec![0; needed + 15];
+    let mut interpreter = Interpreter::with_arena(&model, &options, &mut memory).unwrap();
+    let Array::Float32(_, values) = &fixture.inputs[0] else { panic!("float inputs") };
+    let Array::Float32(_, expected) = &fixture.outputs[0] else { panic!("float outputs") };
+    interpreter.set_input(0, &values[..784]).unwrap();
+    assert!(matches!(interpreter.resize_input(0, &[2, 28, 28]), Err(Error::ArenaTooSmall { .. })));
+    interpreter.invoke().unwrap();
+    assert_eq!(interpreter.output::<f32>(0).unwrap(), &expected[..10]);
 }
 
 #[test]

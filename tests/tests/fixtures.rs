@@ -1,6 +1,6 @@
 //! The runtime against LiteRT's and tflite-micro's reference kernels, on committed fixtures.
 
-use burnlite_runtime::{InterpreterOptions, KERNELS, Kernels, Numerics};
+use burnlite_runtime::{Interpreter, InterpreterOptions, KERNELS, Kernels, Numerics};
 use burnlite_tests::{Array, Fixture, run};
 use burnlite_tflite::Model;
 
@@ -104,8 +104,10 @@ fn networks_made_by_tensorflow_equal_the_reference() {
 
 #[test]
 fn everything_equals_the_reference_with_plain_loops() {
-    check(&Fixture::folder("operators"), OPERATORS, &kernels(Kernels::Reference));
-    check(&Fixture::folder("networks"), NETWORKS, &kernels(Kernels::Reference));
+    for plain in [Kernels::Reference, Kernels::InPlace] {
+        check(&Fixture::folder("operators"), OPERATORS, &kernels(plain));
+        check(&Fixture::folder("networks"), NETWORKS, &kernels(plain));
+    }
 }
 
 #[test]
@@ -119,6 +121,24 @@ fn everything_equals_the_reference_with_each_kind_of_kernels() {
     #[expect(clippy::print_stdout, reason = "emulated machines are checked for it")]
     {
         println!("kernels that ran: {}", names.join(" "));
+    }
+}
+
+#[test]
+fn networks_planned_for_little_memory_equal_the_reference() {
+    let options = InterpreterOptions { keep_inputs: false, ..kernels(Kernels::InPlace) };
+    check(&Fixture::folder("networks"), NETWORKS, &options);
+}
+
+/// A host can say how much memory a device must have.
+#[test]
+fn every_kind_of_kernels_needs_the_same_arena() {
+    for fixture in Fixture::folder("networks") {
+        let model = Model::from_bytes(&fixture.bytes).unwrap();
+        let bytes = |kind| Interpreter::with_options(&model, &kernels(kind)).unwrap().arena_bytes();
+        for kind in KERNELS.iter().filter(|kind| kind.is_available()) {
+            assert_eq!(bytes(Kernels::Named(kind.name)), bytes(Kernels::Auto), "{}", fixture.name);
+        }
     }
 }
 

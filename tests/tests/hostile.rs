@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use burnlite_runtime::{Error, Interpreter};
+use burnlite_runtime::{Error, Interpreter, InterpreterOptions, Kernels};
 use burnlite_tests::{Fixture, hostile};
 use burnlite_tflite::{
-    Conv2dOptions, ElementType, Graph, Model, Op, Operator, Quantization, ReducerOptions, ReshapeOptions,
-    Tensor, TensorId,
+    Conv2dOptions, ElementType, FullyConnectedOptions, Graph, Model, Op, Operator, Quantization,
+    ReducerOptions, ReshapeOptions, Tensor, TensorId,
 };
 use rand_pcg::Pcg32;
 use rand_pcg::rand_core::Rng;
@@ -84,6 +84,34 @@ fn convolution(image: [usize; 4], weights: [usize; 4]) -> Model<'static> {
     graph.operators.push(Operator::new(Op::Conv2d(options), [x, w], [y]));
     (graph.inputs, graph.outputs) = (vec![x], vec![y]);
     Model::new(graph)
+}
+
+/// Layers that share one matrix of weights cost the file little, and each has a packed copy.
+#[test]
+fn packed_weights_count_towards_a_limit() {
+    const SIZE: usize = 64;
+    let mut graph = Graph::default();
+    let mut last = graph.add_tensor(Tensor::new("x", ElementType::Float32, [1, SIZE]));
+    let weights = graph.add_tensor(Tensor::constant("weights", [SIZE, SIZE], &[0f32; SIZE * SIZE]));
+    graph.inputs = vec![last];
+    for _ in 0..100 {
+        let next = graph.add_tensor(Tensor::new("y", ElementType::Float32, [1, SIZE]));
+        let op = Op::FullyConnected(FullyConnectedOptions::default());
+        graph.operators.push(Operator::new(op, [last, weights], [next]));
+        last = next;
+    }
+    graph.outputs = vec![last];
+    let model = Model::new(graph);
+    let packed = Interpreter::new(&model).unwrap().packed_bytes();
+    assert!(packed >= 100 * SIZE * SIZE * 4);
+    let planned = |max_packed_bytes, kernels| {
+        let options = InterpreterOptions { max_packed_bytes, kernels, ..InterpreterOptions::default() };
+        Interpreter::with_options(&model, &options).map(|_| ())
+    };
+    assert_eq!(planned(packed, Kernels::Auto), Ok(()));
+    let refused = planned(packed - 1, Kernels::Auto);
+    assert_eq!(refused, Err(Error::TooLarge { what: "packed weights", bytes: packed, limit: packed - 1 }));
+    assert_eq!(planned(0, Kernels::InPlace), Ok(()));
 }
 
 #[test]
