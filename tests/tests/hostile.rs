@@ -49,11 +49,15 @@ fn flipped_bits_outside_the_weights_give_an_error_or_a_result() {
 #[test]
 fn what_fuzzers_found_stays_mended() {
     let findings = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/findings");
+    let mut replayed = 0;
     for (name, promise) in hostile::PROMISES {
-        for file in std::fs::read_dir(findings.join(name)).unwrap() {
+        // Git keeps no folder of a target that found nothing.
+        for file in std::fs::read_dir(findings.join(name)).into_iter().flatten() {
             promise(&std::fs::read(file.unwrap().path()).unwrap());
+            replayed += 1;
         }
     }
+    assert!(replayed > 0, "no findings in {}", findings.display());
     for fixture in Fixture::folder("operators") {
         hostile::read(&fixture.bytes);
         hostile::round_trip(&fixture.bytes);

@@ -27,8 +27,11 @@ pub struct Application {
     pub effort: Effort,
     pub(crate) learning_rate: f64,
     pub(crate) draw: fn(u64, Effort) -> Data,
-    pub(crate) train: fn(&Data, &Training, &mut dyn FnMut(&Progress)) -> Result<Model<'static>, Error>,
+    pub(crate) train: Train,
 }
+
+/// Trains a network, and says how it gets on.
+pub(crate) type Train = fn(&Data, &Training, &mut dyn FnMut(&Progress)) -> Result<Model<'static>, Error>;
 
 /// What an application's numbers are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
