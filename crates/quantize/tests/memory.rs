@@ -75,7 +75,6 @@ fn the_peak_is_below_three_times_the_model_and_its_activations() {
         for scheme in [Scheme::Int16x8, Scheme::Int8] {
             let (needed, peak) = measure(&file, scheme);
             let times = peak as f64 / needed as f64;
-            println!("{name} {scheme}: {peak} bytes, {times:.2} times {needed}");
             assert!(times < 3.0, "{name} {scheme}: {peak} bytes are {times:.2} times {needed}");
         }
     }
