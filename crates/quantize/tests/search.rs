@@ -87,7 +87,6 @@ fn a_layer_whose_weights_need_floats_is_found() {
     silence(&mut model, 1);
     let samples = samples(|_| ());
     let proposal = search(&model, &samples, &to(25.0));
-    println!("{proposal}");
     assert_eq!(improved(&proposal), [("dense_2", Precision::Float32)]);
     let [before, everywhere_16x8, after] =
         [proposal.int8, proposal.int16x8, proposal.proposed].map(|outcome| outcome.snr_db.unwrap());
@@ -123,7 +122,6 @@ fn a_layer_whose_input_needs_16_bits_is_found() {
     let model = network(&[first, weights(1), weights(2), weights(3)]);
     let samples = samples(|values| values[0] *= 100.0);
     let proposal = search(&model, &samples, &to(28.0));
-    println!("{proposal}");
     let found = improved(&proposal);
     assert_eq!(found, [("dense_0", Precision::Int16x8)], "{proposal}");
     let [before, after] = [proposal.int8, proposal.proposed].map(|outcome| outcome.snr_db.unwrap());
