@@ -40,7 +40,8 @@ pub enum Error {
     },
 
     /// There are no kernels of the name that the options ask for, or this machine cannot run them.
-    #[error("there are no kernels '{name}' for this machine, but {}", available.join(", "))]
+    #[error("there are no kernels '{name}' for this machine, which has {}",
+        if available.is_empty() { "none".into() } else { available.join(", ") })]
     NoKernels {
         /// The name.
         name: &'static str,

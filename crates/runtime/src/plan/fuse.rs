@@ -244,13 +244,15 @@ mod tests {
             let plan = Plan::new(&model, &model.graphs[0], &shapes, &InterpreterOptions::default());
             plan.unwrap().steps.len()
         };
-        assert_eq!(steps(|_| {}), 1);
-        assert_eq!(steps(|graph| *graph = padded(graph.clone(), [[1, 2], [0, 1]], 3)), 1);
+        // Plain loops do nothing at once.
+        let fused = if cfg!(feature = "kernels") { [1, 1, 2] } else { [2, 3, 3] };
+        assert_eq!(steps(|_| {}), fused[0]);
+        assert_eq!(steps(|graph| *graph = padded(graph.clone(), [[1, 2], [0, 1]], 3)), fused[1]);
         let seen = steps(|graph| {
             *graph = padded(graph.clone(), [[1, 2], [0, 1]], 3);
             graph.outputs.push(TensorId(5));
         });
-        assert_eq!(seen, 2);
+        assert_eq!(seen, fused[2]);
         assert_eq!(steps(|graph| graph.outputs.push(TensorId(2))), 2);
         let readers = steps(|graph| {
             let other = graph.add_tensor(Tensor::new("other", ElementType::Int8, []));
