@@ -37,7 +37,7 @@ mod tests {
     #[test]
     fn no_order_reaches_the_terminal() {
         let mut text = Plain(Vec::new());
-        write!(text, "a\tä{}[31m\u{9b}2J\r\n{}", '\u{1b}', '\u{7f}').unwrap();
+        text.write_all("a\tä\u{1b}[31m\u{9b}2J\r\n\u{7f}".as_bytes()).unwrap();
         assert_eq!(String::from_utf8(text.0).unwrap(), "a\tä\\u{1b}[31m\\u{9b}2J\\u{d}\n\\u{7f}");
     }
 }
