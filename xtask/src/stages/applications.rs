@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use burnlite_applications::{Application, Data};
-use burnlite_quantize::{Calibration, Quantizer, Scheme};
+use burnlite_quantize::{Calibration, Quantizer, Scheme, SecondMoments, WeightRounding};
 use burnlite_tflite::{ElementType, Model, Tensor};
 use serde::Serialize;
 
@@ -168,11 +168,12 @@ fn train(
 /// The float model and its integer ones, whose inputs and outputs are float.
 fn variants<'m>(model: &Model<'m>, data: &Data) -> Result<Vec<(&'static str, Model<'m>)>> {
     let samples = data.train.iter().take(CALIBRATION_SAMPLES).map(|sample| [&sample.input[..]]);
-    let calibration = Calibration::run(model, samples, |_| ())?;
+    let calibration = Calibration::run(model, samples.clone(), |_| ())?;
+    let moments = SecondMoments::run(model, &Calibration::portable(), samples, |_| ())?;
     let mut variants = vec![("float32", model.clone())];
     for (name, scheme) in [("16x8", Scheme::Int16x8), ("int8", Scheme::Int8)] {
-        let quantizer = Quantizer::new(scheme).integer_only(true);
-        variants.push((name, quantizer.quantize(model, &calibration)?.0));
+        let quantizer = Quantizer::new(scheme).integer_only(true).weight_rounding(WeightRounding::Gptq);
+        variants.push((name, quantizer.quantize_with_moments(model, &calibration, &moments)?.0));
     }
     Ok(variants)
 }
