@@ -140,7 +140,12 @@ impl Sweep {
         let mut batch = [K::Sum::lowest(vectors); BATCH];
         match &self.pooling {
             None => self.each(tiles, &mut batch, outputs),
-            Some(pooling) => tiles.for_each(|tile| self.largest(&tile, pooling, &mut batch, outputs)),
+            // A loop, not `for_each`: its closure would be compiled without the vectors' instructions.
+            Some(pooling) => {
+                for tile in tiles {
+                    self.largest(&tile, pooling, &mut batch, outputs);
+                }
+            }
         }
     }
 
