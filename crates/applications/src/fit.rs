@@ -1,5 +1,7 @@
 //! Training, the same for all four: Adam with a learning rate that falls to nothing.
 
+use std::sync::{Mutex, PoisonError};
+
 use burn::module::Module;
 use burn::optim::{AdamConfig, GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -17,6 +19,10 @@ const BATCH: usize = 20;
 /// Samples whose gradients one thread computes at a time: half a batch for each of two cores. Below 9 burn-flex takes a slow
 /// path for the gradient of a convolution's weights.
 const SHARD: usize = 10;
+
+/// Held while a network's weights are drawn: Burn has one generator for the whole process, and two trainings at once would
+/// take numbers from each other.
+static DRAWING: Mutex<()> = Mutex::new(());
 
 /// Where training stands after a step.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -65,8 +71,7 @@ pub(crate) fn fit<R: Restorer>(
         return Err(Error::NoSamples);
     }
     let device = Device::flex();
-    device.seed(seed);
-    let mut network = network(&device).train();
+    let mut network = drawn(seed, &device, network).train();
     let mut adam = AdamConfig::new().init();
     let steps = data.train.len().div_ceil(BATCH) * epochs;
     let mut step = 0;
@@ -87,6 +92,14 @@ pub(crate) fn fit<R: Restorer>(
     let [height, width, channels] = data.input_shape;
     let sample = Tensor::zeros([1, height, width, channels], &device);
     Ok(Exporter::new().input("input").output("output").export(&network.valid(), sample, R::forward)?)
+}
+
+/// A network with the weights that a seed means, whatever other threads draw with this function.
+fn drawn<R: Restorer>(seed: u64, device: &Device, network: impl FnOnce(&Device) -> R) -> R {
+    let _alone = DRAWING.lock().unwrap_or_else(PoisonError::into_inner);
+    device.seed(seed);
+    // Weights are drawn when they are first read, and this reads them all.
+    network(device).valid()
 }
 
 /// The mean loss of a batch, and its gradients: computed shard by shard, and added in order whatever the threads.
@@ -133,4 +146,35 @@ fn shuffled(len: usize, seed: u64, epoch: u64) -> Vec<usize> {
         order.swap(end, random.below(end + 1));
     }
     order
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::module::Param;
+
+    use super::*;
+
+    #[derive(Module, Debug)]
+    struct Gain {
+        gain: Param<Tensor<1>>,
+    }
+
+    impl Restorer for Gain {
+        fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+            x * self.gain.val().reshape([1, 1, 1, -1])
+        }
+    }
+
+    #[test]
+    fn a_seed_means_the_same_weights_while_others_draw() {
+        let gains = |seed: u64| {
+            let uniform = burn::module::Initializer::Uniform { min: 0.0, max: 1.0 };
+            let network = drawn(seed, &Device::flex(), |device| Gain { gain: uniform.init([9_999], device) });
+            network.gain.val().into_data()
+        };
+        let alone: Vec<_> = (0..64).map(gains).collect();
+        let at_once: Vec<_> = (0..64).into_par_iter().map(gains).collect();
+        assert!(alone == at_once);
+        assert_ne!(alone[0], alone[1]);
+    }
 }
