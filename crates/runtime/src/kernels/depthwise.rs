@@ -55,9 +55,10 @@ impl IntegerPanels for Depthwise {
     ) -> [V::Ints; N] {
         let Packed { weights, ending, .. } = &self.packed;
         let (rows, weights) = (self.taps.rows(image, begins), weights.panel(panel));
-        ending.sums(vectors, panel, weights.len(), |block| {
-            vectors.depthwise(rows, self.taps.block(2 * block.start..2 * block.end), &weights[block])
-        })
+        let [sums] = ending.sums(vectors, panel, weights.len(), |block| {
+            [vectors.depthwise(rows, self.taps.block(2 * block.start..2 * block.end), &weights[block])]
+        });
+        sums
     }
 }
 

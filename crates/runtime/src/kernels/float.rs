@@ -46,6 +46,20 @@ impl<const WIDTH: usize> FloatLayer<WIDTH> {
         let taps = Taps::new(runs.iter().flat_map(|&start| start..start + run))?;
         Some(Self { engine, channels, taps, weights: packed, bias: biases, range })
     }
+
+    /// The sums of the windows that begin at the given places and of panels that read the same elements.
+    #[inline(always)]
+    fn meet<V: Vectors, const N: usize, const M: usize>(
+        &self,
+        vectors: V,
+        panels: [usize; M],
+        image: &[f32],
+        begins: [usize; N],
+    ) -> [[V::Floats; N]; M] {
+        let depth = self.taps.len();
+        let weights = panels.map(|panel| &self.weights[panel * depth..][..depth]);
+        vectors.float_tile::<N, M, WIDTH>(self.taps.rows(image, begins), self.taps.block(0..depth), weights)
+    }
 }
 
 impl<const WIDTH: usize> Panels for FloatLayer<WIDTH> {
@@ -69,8 +83,26 @@ impl<const WIDTH: usize> Panels for FloatLayer<WIDTH> {
         image: &[f32],
         begins: [usize; N],
     ) -> [V::Floats; N] {
-        let weights = &self.weights[panel * self.taps.len()..][..self.taps.len()];
-        vectors.float_tile(self.taps.rows(image, begins), self.taps.block(0..self.taps.len()), weights)
+        let [sums] = self.meet(vectors, [panel], image, begins);
+        sums
+    }
+    #[inline(always)]
+    fn tile<V: Vectors, const N: usize, const M: usize>(
+        &self,
+        vectors: V,
+        panel: usize,
+        image: &[f32],
+        begins: [usize; N],
+    ) -> [[V::Floats; N]; M] {
+        let panels = core::array::from_fn(|index| panel + index);
+        if WIDTH == 1 {
+            return self.meet(vectors, panels, image, begins);
+        }
+        let mut tile = [[vectors.floats([0.0; PANEL]); N]; M];
+        for ((index, sums), panel) in tile.iter_mut().enumerate().zip(panels) {
+            *sums = self.sums(vectors, panel, &image[index * Self::STEP..], begins);
+        }
+        tile
     }
     #[inline(always)]
     fn finish<V: Vectors>(&self, vectors: V, panel: usize, sums: &mut [V::Floats]) {

@@ -15,17 +15,13 @@ impl Vectors for Generic {
     type Floats = [f32; PANEL];
 
     #[inline]
-    fn tile<const N: usize>(
+    fn tile<const N: usize, const M: usize>(
         self,
         rows: [&[i16]; N],
         pairs: Block<'_, 2>,
-        panel: &[Pairs],
-    ) -> [[i32; PANEL]; N] {
-        let mut sums = [[0; PANEL]; N];
-        for (row, sums) in rows.iter().zip(&mut sums) {
-            *sums = tile(row, pairs.offsets(), panel);
-        }
-        sums
+        panels: [&[Pairs]; M],
+    ) -> [[[i32; PANEL]; N]; M] {
+        panels.map(|panel| rows.map(|row| tile(row, pairs.offsets(), panel)))
     }
 
     #[inline]
@@ -44,18 +40,20 @@ impl Vectors for Generic {
 
     /// Sums in the order of the taps: the same bits on every machine.
     #[inline]
-    fn float_tile<const N: usize, const WIDTH: usize>(
+    fn float_tile<const N: usize, const M: usize, const WIDTH: usize>(
         self,
         rows: [&[f32]; N],
         taps: Block<'_, WIDTH>,
-        panel: &[[f32; PANEL]],
-    ) -> [[f32; PANEL]; N] {
-        let mut sums = [[0.0; PANEL]; N];
-        for (row, sums) in rows.iter().zip(&mut sums) {
-            for (&offset, weights) in taps.offsets().iter().zip(panel) {
-                let taps = &row[offset as usize..][..WIDTH];
-                for (channel, (sum, w)) in sums.iter_mut().zip(weights).enumerate() {
-                    *sum += taps[channel % WIDTH] * w;
+        panels: [&[[f32; PANEL]]; M],
+    ) -> [[[f32; PANEL]; N]; M] {
+        let mut sums = [[[0.0; PANEL]; N]; M];
+        for (panel, sums) in panels.iter().zip(&mut sums) {
+            for (row, sums) in rows.iter().zip(sums) {
+                for (&offset, weights) in taps.offsets().iter().zip(*panel) {
+                    let taps = &row[offset as usize..][..WIDTH];
+                    for (channel, (sum, w)) in sums.iter_mut().zip(weights).enumerate() {
+                        *sum += taps[channel % WIDTH] * w;
+                    }
                 }
             }
         }

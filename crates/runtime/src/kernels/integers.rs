@@ -32,6 +32,22 @@ pub(crate) trait IntegerPanels: core::fmt::Debug + Send + Sync + 'static {
         image: &[i16],
         begins: [usize; N],
     ) -> [V::Ints; N];
+
+    /// As [`sums`](Self::sums), for `M` panels from the given one on.
+    #[inline(always)]
+    fn tile<V: Vectors, const N: usize, const M: usize>(
+        &self,
+        vectors: V,
+        panel: usize,
+        image: &[i16],
+        begins: [usize; N],
+    ) -> [[V::Ints; N]; M] {
+        let mut tile = [[vectors.ints([0; PANEL]); N]; M];
+        for (index, sums) in tile.iter_mut().enumerate() {
+            *sums = self.sums(vectors, panel + index, &image[index * Self::STEP..], begins);
+        }
+        tile
+    }
 }
 
 impl<K: IntegerPanels> Panels for K {
@@ -55,6 +71,16 @@ impl<K: IntegerPanels> Panels for K {
         begins: [usize; N],
     ) -> [V::Ints; N] {
         IntegerPanels::sums(self, vectors, panel, image, begins)
+    }
+    #[inline(always)]
+    fn tile<V: Vectors, const N: usize, const M: usize>(
+        &self,
+        vectors: V,
+        panel: usize,
+        image: &[i16],
+        begins: [usize; N],
+    ) -> [[V::Ints; N]; M] {
+        IntegerPanels::tile(self, vectors, panel, image, begins)
     }
     #[inline(always)]
     fn finish<V: Vectors>(&self, vectors: V, panel: usize, sums: &mut [V::Ints]) {

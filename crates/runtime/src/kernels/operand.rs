@@ -100,7 +100,8 @@ impl Panels for FloatOperand<'_> {
     ) -> [V::Floats; N] {
         let depth = self.taps.len();
         let packed = &self.packed[panel * depth..][..depth];
-        vectors.float_tile(self.taps.rows(image, begins), self.taps.block(0..depth), packed)
+        let [sums] = vectors.float_tile(self.taps.rows(image, begins), self.taps.block(0..depth), [packed]);
+        sums
     }
     #[inline(always)]
     fn finish<V: Vectors>(&self, vectors: V, _panel: usize, sums: &mut [V::Floats]) {
@@ -174,8 +175,8 @@ impl Panels for IntegerOperand<'_> {
     ) -> [V::Ints; N] {
         let pairs = self.taps.len();
         let (rows, packed) = (self.taps.rows(image, begins), &self.packed[panel * pairs..][..pairs]);
-        self.ending.sums(vectors, 0, pairs, |block| {
-            let mut sums = vectors.tile(rows, self.taps.block(block.clone()), &packed[block]);
+        let [sums] = self.ending.sums(vectors, 0, pairs, |block| {
+            let [mut sums] = vectors.tile(rows, self.taps.block(block.clone()), [&packed[block]]);
             if self.zero_point != 0 {
                 for (sums, begin) in sums.iter_mut().zip(begins) {
                     let halves = &image[begin + self.depth..][..ROW_SUM];
@@ -184,8 +185,9 @@ impl Panels for IntegerOperand<'_> {
                     *sums = vectors.ints(vectors.int_array(*sums).map(|sum| sum.wrapping_sub(zero)));
                 }
             }
-            sums
-        })
+            [sums]
+        });
+        sums
     }
     #[inline(always)]
     fn finish<V: Vectors>(&self, vectors: V, _panel: usize, sums: &mut [V::Ints]) {

@@ -52,10 +52,25 @@ impl IntegerPanels for Product {
         image: &[i16],
         begins: [usize; N],
     ) -> [V::Ints; N] {
+        let [sums] = IntegerPanels::tile(self, vectors, panel, image, begins);
+        sums
+    }
+    #[inline(always)]
+    fn tile<V: Vectors, const N: usize, const M: usize>(
+        &self,
+        vectors: V,
+        panel: usize,
+        image: &[i16],
+        begins: [usize; N],
+    ) -> [[V::Ints; N]; M] {
         let Packed { weights, ending, .. } = &self.packed;
-        let (rows, weights) = (self.pairs.rows(image, begins), weights.panel(panel));
-        ending.sums(vectors, panel, weights.len(), |block| {
-            vectors.tile(rows, self.pairs.block(block.clone()), &weights[block])
+        let rows = self.pairs.rows(image, begins);
+        ending.sums(vectors, panel, weights.pairs, |block| {
+            let mut panels = [weights.panel(panel); M];
+            for (index, pairs) in panels.iter_mut().enumerate() {
+                *pairs = &weights.panel(panel + index)[block.clone()];
+            }
+            vectors.tile(rows, self.pairs.block(block), panels)
         })
     }
 }

@@ -64,6 +64,18 @@ impl<'t, const WIDTH: usize> Block<'t, WIDTH> {
         self.offsets
     }
 
+    /// The offsets, and as many weights of each panel.
+    #[cfg_attr(
+        not(any(target_arch = "x86_64", target_arch = "aarch64")),
+        expect(dead_code, reason = "portable kernels take panel by panel")
+    )]
+    #[inline(always)]
+    pub(crate) fn with<'w, W, const M: usize>(&self, mut panels: [&'w [W]; M]) -> (&'t [u32], [&'w [W]; M]) {
+        let count = panels.iter().fold(self.offsets.len(), |count, panel| count.min(panel.len()));
+        panels.iter_mut().for_each(|panel| *panel = &panel[..count]);
+        (&self.offsets[..count], panels)
+    }
+
     /// Elements that a row must have.
     #[cfg_attr(
         not(any(target_arch = "x86_64", target_arch = "aarch64")),

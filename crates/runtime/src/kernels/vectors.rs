@@ -17,9 +17,14 @@ pub(crate) trait Vectors: Copy {
     /// Sixteen floats.
     type Floats: Pod;
 
-    /// Sums of products of `N` rows with the channels of a panel; they wrap. Pairs of elements meet pairs of weights.
-    fn tile<const N: usize>(self, rows: [&[i16]; N], pairs: Block<'_, 2>, panel: &[Pairs])
-    -> [Self::Ints; N];
+    /// Sums of products of `N` rows with the channels of `M` panels, panel by panel; they wrap. Pairs of elements meet pairs
+    /// of weights.
+    fn tile<const N: usize, const M: usize>(
+        self,
+        rows: [&[i16]; N],
+        pairs: Block<'_, 2>,
+        panels: [&[Pairs]; M],
+    ) -> [[Self::Ints; N]; M];
 
     /// Sums of products of the channels of `N` windows with the channels' own weights; they wrap. Each two taps are a pair.
     fn depthwise<const N: usize>(
@@ -37,12 +42,12 @@ pub(crate) trait Vectors: Copy {
     }
 
     /// As [`tile`](Self::tile) for floats, tap by tap. At a tap lie `WIDTH` elements: 1 for all channels, or one for each.
-    fn float_tile<const N: usize, const WIDTH: usize>(
+    fn float_tile<const N: usize, const M: usize, const WIDTH: usize>(
         self,
         rows: [&[f32]; N],
         taps: Block<'_, WIDTH>,
-        panel: &[[f32; PANEL]],
-    ) -> [Self::Floats; N];
+        panels: [&[[f32; PANEL]]; M],
+    ) -> [[Self::Floats; N]; M];
 
     /// Replaces a panel's sums by its outputs.
     fn scale(self, sums: &mut [Self::Ints], scaling: &Scaling, panel: usize);
@@ -241,18 +246,22 @@ macro_rules! vectors {
                 }
 
                 methods! {
-                    fn tile<const N>(rows: [&[i16]; N], pairs: Block<'_, 2>, panel: &[Pairs]) -> [Ints; N];
+                    fn tile<const N, const M>(
+                        rows: [&[i16]; N],
+                        pairs: Block<'_, 2>,
+                        panels: [&[Pairs]; M],
+                    ) -> [[Ints; N]; M];
                     fn depthwise<const N>(
                         rows: [&[i16]; N],
                         taps: Block<'_, PANEL>,
                         panel: &[Pairs],
                     ) -> [Ints; N];
                     fn dots(row: &[i16], quads: &[Quad]) -> [i64; 4];
-                    fn float_tile<const N, const WIDTH>(
+                    fn float_tile<const N, const M, const WIDTH>(
                         rows: [&[f32]; N],
                         taps: Block<'_, WIDTH>,
-                        panel: &[[f32; PANEL]],
-                    ) -> [Floats; N];
+                        panels: [&[[f32; PANEL]]; M],
+                    ) -> [[Floats; N]; M];
                     fn scale(sums: &mut [Ints], scaling: &Scaling, panel: usize) -> ();
                     fn add_and_clamp(sums: &mut [Floats], bias: &[f32; PANEL], bounds: (f32, f32)) -> ();
                     fn larger(a: Ints, b: Ints) -> Ints;

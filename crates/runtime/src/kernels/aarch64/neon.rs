@@ -24,20 +24,27 @@ pub(super) type Floats = [float32x4_t; 4];
 
 #[inline]
 #[target_feature(enable = "neon")]
-fn tile<const N: usize>(rows: [&[i16]; N], pairs: Block<'_, 2>, panel: &[Pairs]) -> [Ints; N] {
-    let mut sums = [[vdupq_n_s32(0); 4]; N];
+fn tile<const N: usize, const M: usize>(
+    rows: [&[i16]; N],
+    pairs: Block<'_, 2>,
+    panels: [&[Pairs]; M],
+) -> [[Ints; N]; M] {
+    let mut sums = [[[vdupq_n_s32(0); 4]; N]; M];
     rows.iter().for_each(|row| assert!(row.len() >= pairs.span()));
-    for (&offset, weights) in pairs.offsets().iter().zip(panel) {
+    let (offsets, panels) = pairs.with(panels);
+    for (index, &offset) in offsets.iter().enumerate() {
         let offset = offset as usize;
         debug_assert!(offset + 2 <= pairs.span());
-        let [w_first, w_second] = widen(weights);
-        for row in 0..N {
-            // SAFETY: a block's pair ends within its span, and a row has as many elements as the span; the read needs no
-            // alignment.
-            let [first, second] =
-                unsafe { rows[row].as_ptr().add(offset).cast::<[i16; 2]>().read_unaligned() };
-            let sum = add_products(sums[row], [vdupq_n_s16(first); 2], w_first);
-            sums[row] = add_products(sum, [vdupq_n_s16(second); 2], w_second);
+        for panel in 0..M {
+            let [w_first, w_second] = widen(&panels[panel][index]);
+            for row in 0..N {
+                // SAFETY: a block's pair ends within its span, and a row has as many elements as the span; the read needs no
+                // alignment.
+                let [first, second] =
+                    unsafe { rows[row].as_ptr().add(offset).cast::<[i16; 2]>().read_unaligned() };
+                let sum = add_products(sums[panel][row], [vdupq_n_s16(first); 2], w_first);
+                sums[panel][row] = add_products(sum, [vdupq_n_s16(second); 2], w_second);
+            }
         }
     }
     sums
@@ -91,30 +98,33 @@ fn add_products(sums: Ints, x: [int16x8_t; 2], weights: [int16x8_t; 2]) -> Ints 
 
 #[inline]
 #[target_feature(enable = "neon")]
-pub(super) fn float_tile<const N: usize, const WIDTH: usize>(
+pub(super) fn float_tile<const N: usize, const M: usize, const WIDTH: usize>(
     rows: [&[f32]; N],
     taps: Block<'_, WIDTH>,
-    panel: &[[f32; PANEL]],
-) -> [Floats; N] {
+    panels: [&[[f32; PANEL]]; M],
+) -> [[Floats; N]; M] {
     const { assert!(WIDTH == 1 || WIDTH == PANEL) }
-    let mut sums = [[vdupq_n_f32(0.0); 4]; N];
+    let mut sums = [[[vdupq_n_f32(0.0); 4]; N]; M];
     rows.iter().for_each(|row| assert!(row.len() >= taps.span()));
-    for (&offset, weights) in taps.offsets().iter().zip(panel) {
+    let (offsets, panels) = taps.with(panels);
+    for (index, &offset) in offsets.iter().enumerate() {
         let offset = offset as usize;
         debug_assert!(offset + WIDTH <= taps.span());
-        let weights: Floats = must_cast(*weights);
-        for row in 0..N {
-            // SAFETY: the `WIDTH` elements at each tap of a block end within its span, and a row has as many elements as
-            // the span; the read needs no alignment.
-            let x: Floats = unsafe {
-                let start = rows[row].as_ptr().add(offset);
-                match WIDTH {
-                    1 => [vdupq_n_f32(*start); 4],
-                    _ => must_cast(start.cast::<[f32; PANEL]>().read_unaligned()),
+        for panel in 0..M {
+            let weights: Floats = must_cast(panels[panel][index]);
+            for row in 0..N {
+                // SAFETY: the `WIDTH` elements at each tap of a block end within its span, and a row has as many elements as
+                // the span; the read needs no alignment.
+                let x: Floats = unsafe {
+                    let start = rows[row].as_ptr().add(offset);
+                    match WIDTH {
+                        1 => [vdupq_n_f32(*start); 4],
+                        _ => must_cast(start.cast::<[f32; PANEL]>().read_unaligned()),
+                    }
+                };
+                for (quarter, sum) in sums[panel][row].iter_mut().enumerate() {
+                    *sum = vfmaq_f32(*sum, x[quarter], weights[quarter]);
                 }
-            };
-            for (quarter, sum) in sums[row].iter_mut().enumerate() {
-                *sum = vfmaq_f32(*sum, x[quarter], weights[quarter]);
             }
         }
     }

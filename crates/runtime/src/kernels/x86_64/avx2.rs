@@ -26,23 +26,30 @@ type Floats = [__m256; 2];
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn tile<const N: usize>(rows: [&[i16]; N], pairs: Block<'_, 2>, panel: &[Pairs]) -> [Ints; N] {
-    let mut sums = [[_mm256_setzero_si256(); 2]; N];
+fn tile<const N: usize, const M: usize>(
+    rows: [&[i16]; N],
+    pairs: Block<'_, 2>,
+    panels: [&[Pairs]; M],
+) -> [[Ints; N]; M] {
+    let mut sums = [[[_mm256_setzero_si256(); 2]; N]; M];
     rows.iter().for_each(|row| assert!(row.len() >= pairs.span()));
-    for (&offset, weights) in pairs.offsets().iter().zip(panel) {
+    let (offsets, panels) = pairs.with(panels);
+    for (index, &offset) in offsets.iter().enumerate() {
         let offset = offset as usize;
         debug_assert!(offset + 2 <= pairs.span());
-        let [w_low, w_high] = widen(weights);
-        for row in 0..N {
-            // SAFETY: a block's pair ends within its span, and a row has as many elements as the span; the read needs no
-            // alignment.
-            let pair = unsafe { rows[row].as_ptr().add(offset).cast::<i32>().read_unaligned() };
-            let x = _mm256_set1_epi32(pair);
-            let [low, high] = sums[row];
-            sums[row] = [
-                _mm256_add_epi32(low, _mm256_madd_epi16(x, w_low)),
-                _mm256_add_epi32(high, _mm256_madd_epi16(x, w_high)),
-            ];
+        for panel in 0..M {
+            let [w_low, w_high] = widen(&panels[panel][index]);
+            for row in 0..N {
+                // SAFETY: a block's pair ends within its span, and a row has as many elements as the span; the read needs no
+                // alignment.
+                let pair = unsafe { rows[row].as_ptr().add(offset).cast::<i32>().read_unaligned() };
+                let x = _mm256_set1_epi32(pair);
+                let [low, high] = sums[panel][row];
+                sums[panel][row] = [
+                    _mm256_add_epi32(low, _mm256_madd_epi16(x, w_low)),
+                    _mm256_add_epi32(high, _mm256_madd_epi16(x, w_high)),
+                ];
+            }
         }
     }
     sums
@@ -112,30 +119,34 @@ fn exchange_halves([first, second]: Ints) -> Ints {
 
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-fn float_tile<const N: usize, const WIDTH: usize>(
+fn float_tile<const N: usize, const M: usize, const WIDTH: usize>(
     rows: [&[f32]; N],
     taps: Block<'_, WIDTH>,
-    panel: &[[f32; PANEL]],
-) -> [Floats; N] {
+    panels: [&[[f32; PANEL]]; M],
+) -> [[Floats; N]; M] {
     const { assert!(WIDTH == 1 || WIDTH == PANEL) }
-    let mut sums = [[_mm256_setzero_ps(); 2]; N];
+    let mut sums = [[[_mm256_setzero_ps(); 2]; N]; M];
     rows.iter().for_each(|row| assert!(row.len() >= taps.span()));
-    for (&offset, weights) in taps.offsets().iter().zip(panel) {
+    let (offsets, panels) = taps.with(panels);
+    for (index, &offset) in offsets.iter().enumerate() {
         let offset = offset as usize;
         debug_assert!(offset + WIDTH <= taps.span());
-        let [w_low, w_high]: Floats = must_cast(*weights);
-        for row in 0..N {
-            // SAFETY: the `WIDTH` elements at each tap of a block end within its span, and a row has as many elements as
-            // the span; the loads need no alignment.
-            let [x_low, x_high] = unsafe {
-                let start = rows[row].as_ptr().add(offset);
-                match WIDTH {
-                    1 => [_mm256_set1_ps(*start); 2],
-                    _ => [_mm256_loadu_ps(start), _mm256_loadu_ps(start.add(8))],
-                }
-            };
-            let [low, high] = sums[row];
-            sums[row] = [_mm256_fmadd_ps(x_low, w_low, low), _mm256_fmadd_ps(x_high, w_high, high)];
+        for panel in 0..M {
+            let [w_low, w_high]: Floats = must_cast(panels[panel][index]);
+            for row in 0..N {
+                // SAFETY: the `WIDTH` elements at each tap of a block end within its span, and a row has as many elements as
+                // the span; the loads need no alignment.
+                let [x_low, x_high] = unsafe {
+                    let start = rows[row].as_ptr().add(offset);
+                    match WIDTH {
+                        1 => [_mm256_set1_ps(*start); 2],
+                        _ => [_mm256_loadu_ps(start), _mm256_loadu_ps(start.add(8))],
+                    }
+                };
+                let [low, high] = sums[panel][row];
+                sums[panel][row] =
+                    [_mm256_fmadd_ps(x_low, w_low, low), _mm256_fmadd_ps(x_high, w_high, high)];
+            }
         }
     }
     sums

@@ -29,18 +29,25 @@ type Floats = __m512;
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-fn tile<const N: usize>(rows: [&[i16]; N], pairs: Block<'_, 2>, panel: &[Pairs]) -> [Ints; N] {
-    let mut sums = [_mm512_setzero_si512(); N];
+fn tile<const N: usize, const M: usize>(
+    rows: [&[i16]; N],
+    pairs: Block<'_, 2>,
+    panels: [&[Pairs]; M],
+) -> [[Ints; N]; M] {
+    let mut sums = [[_mm512_setzero_si512(); N]; M];
     rows.iter().for_each(|row| assert!(row.len() >= pairs.span()));
-    for (&offset, weights) in pairs.offsets().iter().zip(panel) {
+    let (offsets, panels) = pairs.with(panels);
+    for (index, &offset) in offsets.iter().enumerate() {
         let offset = offset as usize;
         debug_assert!(offset + 2 <= pairs.span());
-        let weights = _mm512_cvtepi8_epi16(must_cast(*weights));
-        for row in 0..N {
-            // SAFETY: a block's pair ends within its span, and a row has as many elements as the span; the read needs no
-            // alignment.
-            let pair = unsafe { rows[row].as_ptr().add(offset).cast::<i32>().read_unaligned() };
-            sums[row] = add_products::<N>(sums[row], _mm512_set1_epi32(pair), weights);
+        for panel in 0..M {
+            let weights = _mm512_cvtepi8_epi16(must_cast(panels[panel][index]));
+            for row in 0..N {
+                // SAFETY: a block's pair ends within its span, and a row has as many elements as the span; the read needs no
+                // alignment.
+                let pair = unsafe { rows[row].as_ptr().add(offset).cast::<i32>().read_unaligned() };
+                sums[panel][row] = add_products::<N, M>(sums[panel][row], _mm512_set1_epi32(pair), weights);
+            }
         }
     }
     sums
@@ -67,18 +74,18 @@ fn depthwise<const N: usize>(rows: [&[i16]; N], taps: Block<'_, PANEL>, panel: &
                 (_mm256_loadu_si256(start.add(first).cast()), _mm256_loadu_si256(start.add(second).cast()))
             };
             let x = _mm512_permutexvar_epi16(order, join(first, second));
-            sums[row] = add_products::<N>(sums[row], x, weights);
+            sums[row] = add_products::<N, 1>(sums[row], x, weights);
         }
     }
     sums
 }
 
 /// The sums plus the products of pairs. The one instruction for both waits for the sums from its beginning, four cycles or
-/// more; with less than four rows an addition of its own, which takes one, is sooner ready for the next pair.
+/// more; with less than four sums an addition of its own, which takes one, is sooner ready for the next pair.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-fn add_products<const N: usize>(sums: Ints, x: __m512i, weights: __m512i) -> Ints {
-    match N {
+fn add_products<const N: usize, const M: usize>(sums: Ints, x: __m512i, weights: __m512i) -> Ints {
+    match N * M {
         0..4 => _mm512_add_epi32(sums, _mm512_madd_epi16(x, weights)),
         _ => _mm512_dpwssd_epi32(sums, x, weights),
     }
@@ -86,28 +93,32 @@ fn add_products<const N: usize>(sums: Ints, x: __m512i, weights: __m512i) -> Int
 
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn float_tile<const N: usize, const WIDTH: usize>(
+fn float_tile<const N: usize, const M: usize, const WIDTH: usize>(
     rows: [&[f32]; N],
     taps: Block<'_, WIDTH>,
-    panel: &[[f32; PANEL]],
-) -> [Floats; N] {
+    panels: [&[[f32; PANEL]]; M],
+) -> [[Floats; N]; M] {
     const { assert!(WIDTH == 1 || WIDTH == PANEL) }
-    let mut sums = [_mm512_setzero_ps(); N];
+    let mut sums = [[_mm512_setzero_ps(); N]; M];
     rows.iter().for_each(|row| assert!(row.len() >= taps.span()));
-    for (&offset, weights) in taps.offsets().iter().zip(panel) {
+    let (offsets, panels) = taps.with(panels);
+    for (index, &offset) in offsets.iter().enumerate() {
         let offset = offset as usize;
         debug_assert!(offset + WIDTH <= taps.span());
-        for row in 0..N {
-            // SAFETY: the `WIDTH` elements at each tap of a block end within its span, and a row has as many elements as
-            // the span; the load needs no alignment.
-            let x = unsafe {
-                let start = rows[row].as_ptr().add(offset);
-                match WIDTH {
-                    1 => _mm512_set1_ps(*start),
-                    _ => _mm512_loadu_ps(start),
-                }
-            };
-            sums[row] = _mm512_fmadd_ps(x, must_cast(*weights), sums[row]);
+        for panel in 0..M {
+            let weights = must_cast(panels[panel][index]);
+            for row in 0..N {
+                // SAFETY: the `WIDTH` elements at each tap of a block end within its span, and a row has as many elements as
+                // the span; the load needs no alignment.
+                let x = unsafe {
+                    let start = rows[row].as_ptr().add(offset);
+                    match WIDTH {
+                        1 => _mm512_set1_ps(*start),
+                        _ => _mm512_loadu_ps(start),
+                    }
+                };
+                sums[panel][row] = _mm512_fmadd_ps(x, weights, sums[panel][row]);
+            }
         }
     }
     sums
