@@ -113,23 +113,10 @@ impl Ending {
         pairs: usize,
         sum: impl Fn(Range<usize>) -> [[V::Ints; N]; M],
     ) -> [[V::Ints; N]; M] {
-        let Self::Wide(ending) = self else { return sum(0..pairs) };
-        let mut wide = [[[0i64; PANEL]; N]; M];
-        for start in (0..pairs).step_by(ending.block) {
-            let sums = sum(start..pairs.min(start + ending.block));
-            for (wide, &sums) in wide.as_flattened_mut().iter_mut().zip(sums.as_flattened()) {
-                for (wide, sum) in wide.iter_mut().zip(vectors.int_array(sums)) {
-                    *wide += i64::from(sum);
-                }
-            }
+        match self {
+            Self::Narrow { .. } => sum(0..pairs),
+            Self::Wide(ending) => ending.sums(vectors, panel, pairs, sum),
         }
-        let mut outputs = [[vectors.ints([0; PANEL]); N]; M];
-        for (panel, (outputs, wide)) in (panel..).zip(outputs.iter_mut().zip(&wide)) {
-            for (outputs, wide) in outputs.iter_mut().zip(wide) {
-                *outputs = vectors.ints(ending.outputs(panel, wide));
-            }
-        }
-        outputs
     }
 
     /// As [`sums`](Self::sums), from the exact sums of a row.
@@ -151,6 +138,33 @@ impl Ending {
 }
 
 impl WideEnding {
+    /// As [`Ending::sums`].
+    #[inline(always)]
+    pub(crate) fn sums<V: Vectors, const N: usize, const M: usize>(
+        &self,
+        vectors: V,
+        panel: usize,
+        pairs: usize,
+        sum: impl Fn(Range<usize>) -> [[V::Ints; N]; M],
+    ) -> [[V::Ints; N]; M] {
+        let mut wide = [[[0i64; PANEL]; N]; M];
+        for start in (0..pairs).step_by(self.block) {
+            let sums = sum(start..pairs.min(start + self.block));
+            for (wide, &sums) in wide.as_flattened_mut().iter_mut().zip(sums.as_flattened()) {
+                for (wide, sum) in wide.iter_mut().zip(vectors.int_array(sums)) {
+                    *wide += i64::from(sum);
+                }
+            }
+        }
+        let mut outputs = [[vectors.ints([0; PANEL]); N]; M];
+        for (panel, (outputs, wide)) in (panel..).zip(outputs.iter_mut().zip(&wide)) {
+            for (outputs, wide) in outputs.iter_mut().zip(wide) {
+                *outputs = vectors.ints(self.outputs(panel, wide));
+            }
+        }
+        outputs
+    }
+
     /// The outputs of a panel's channels for their 64-bit sums.
     fn outputs(&self, panel: usize, sums: &[i64; PANEL]) -> [i32; PANEL] {
         core::array::from_fn(|lane| self.output(panel * PANEL + lane, sums[lane]))
