@@ -37,68 +37,42 @@ pub(crate) trait Arrays: Tensors {
     fn arrays(self, layout: ImageLayout) -> Vec<Array>;
 }
 
+/// How a case's module is exported.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Setup {
+    /// Images stay in Burn's order.
+    Plain,
+    /// Images are `[N, H, W, C]` in the file.
+    Nhwc,
+    /// LSTMs are one operator, for the batch of the sample alone.
+    Fused,
+}
+
 impl Case {
-    /// A module whose images stay in Burn's order.
-    pub(crate) fn new<M, I, O>(
+    /// A module that is exported as it is.
+    pub(crate) fn new<M: Module + 'static, I: Arrays + 'static, O: Arrays>(
         name: &'static str,
         module: M,
         sample: I,
         forward: impl Fn(&M, I) -> O + 'static,
-    ) -> Self
-    where
-        M: Module + 'static,
-        I: Arrays + 'static,
-        O: Arrays,
-    {
-        Self::in_layout(name, ImageLayout::Nchw, module, sample, forward)
+    ) -> Self {
+        Self::with(Setup::Plain, name, module, sample, forward)
     }
 
-    /// A module whose images are `[N, H, W, C]` in the file.
-    pub(crate) fn in_layout<M, I, O>(
-        name: &'static str,
-        layout: ImageLayout,
-        module: M,
-        sample: I,
-        forward: impl Fn(&M, I) -> O + 'static,
-    ) -> Self
-    where
-        M: Module + 'static,
-        I: Arrays + 'static,
-        O: Arrays,
-    {
-        let samples = BATCHES.map(|batch| sample.clone().rows(batch));
-        Self::exported(name, Exporter::new().layout(layout), layout, module, samples.into(), forward)
-    }
-
-    /// A module with LSTMs as one operator, for the batch of the sample alone.
-    pub(crate) fn fused<M, I, O>(
+    /// A module that is exported in the given way.
+    pub(crate) fn with<M: Module + 'static, I: Arrays + 'static, O: Arrays>(
+        setup: Setup,
         name: &'static str,
         module: M,
         sample: I,
         forward: impl Fn(&M, I) -> O + 'static,
-    ) -> Self
-    where
-        M: Module + 'static,
-        I: Arrays + 'static,
-        O: Arrays,
-    {
-        let exporter = Exporter::new().fuse_lstm(true);
-        Self::exported(name, exporter, ImageLayout::Nchw, module, vec![sample], forward)
-    }
-
-    fn exported<M, I, O>(
-        name: &'static str,
-        exporter: Exporter,
-        layout: ImageLayout,
-        module: M,
-        samples: Vec<I>,
-        forward: impl Fn(&M, I) -> O + 'static,
-    ) -> Self
-    where
-        M: Module + 'static,
-        I: Arrays + 'static,
-        O: Arrays,
-    {
+    ) -> Self {
+        let layout = if setup == Setup::Nhwc { ImageLayout::Nhwc } else { ImageLayout::Nchw };
+        let exporter = Exporter::new().layout(layout).fuse_lstm(setup == Setup::Fused);
+        let samples = match setup {
+            Setup::Fused => vec![sample],
+            Setup::Plain | Setup::Nhwc => BATCHES.map(|batch| sample.clone().rows(batch)).into(),
+        };
         let module = numbered(module);
         let export = move || {
             let (model, lowerings) = exporter.export_explained(&module, samples[0].clone(), &forward)?;

@@ -9,7 +9,7 @@ use burnlite_tests::{Array, litert, run};
 use burnlite_tflite::Model;
 
 use crate::agree;
-use crate::case::{Case, Exported, numbered, numbers};
+use crate::case::{Case, Exported, Setup, numbered, numbers};
 use crate::networks::networks;
 
 const FUSED: &str = "UNIDIRECTIONAL_SEQUENCE_LSTM";
@@ -21,25 +21,29 @@ pub(crate) fn cases() -> Vec<Case> {
     let sequences = || numbers([3, 6, 5]);
     let from_the_end = LstmConfig::new(5, 8, true).with_batch_first(false).with_reverse(true);
     vec![
-        Case::fused(
+        Case::with(
+            Setup::Fused,
             "fused_lstm_classifier",
             (LstmConfig::new(5, 8, true).init(&device), dense(8)),
             sequences(),
             |(lstm, dense): &(Lstm, Linear), x: Tensor<3>| dense.forward(lstm.forward(x, None).1.hidden),
         ),
-        Case::fused(
+        Case::with(
+            Setup::Fused,
             "fused_bidirectional_lstm",
             (BiLstmConfig::new(5, 8, true).init(&device), dense(16)),
             sequences(),
             |(lstm, dense): &(BiLstm, Linear), x: Tensor<3>| dense.forward(lstm.forward(x, None).0),
         ),
-        Case::fused(
+        Case::with(
+            Setup::Fused,
             "fused_layers_with_bounded_cells",
             [(); 2].map(|()| LstmConfig::new(5, 5, false).with_clip(Some(0.2)).init(&device)),
             sequences(),
             |layers: &[Lstm; 2], x: Tensor<3>| layers.iter().fold(x, |x, lstm| lstm.forward(x, None).0),
         ),
-        Case::fused(
+        Case::with(
+            Setup::Fused,
             "fused_lstm_from_the_end_with_the_batch_second",
             from_the_end.init(&device),
             sequences().swap_dims(0, 1),

@@ -46,19 +46,23 @@ impl IntegerPanels for Depthwise {
         self.taps.span()
     }
     #[inline(always)]
-    fn sums<V: Vectors, const N: usize>(
+    fn tile<V: Vectors, const N: usize, const M: usize>(
         &self,
         vectors: V,
         panel: usize,
         image: &[i16],
         begins: [usize; N],
-    ) -> [V::Ints; N] {
+    ) -> [[V::Ints; N]; M] {
         let Packed { weights, ending, .. } = &self.packed;
-        let (rows, weights) = (self.taps.rows(image, begins), weights.panel(panel));
-        let [sums] = ending.sums(vectors, panel, weights.len(), |block| {
-            [vectors.depthwise(rows, self.taps.block(2 * block.start..2 * block.end), &weights[block])]
-        });
-        sums
+        let mut tile = [[vectors.ints([0; PANEL]); N]; M];
+        for (index, sums) in tile.iter_mut().enumerate() {
+            let rows = self.taps.rows(&image[index * PANEL..], begins);
+            let (panel, weights) = (panel + index, weights.panel(panel + index));
+            *sums = ending.sums(vectors, panel, weights.len(), |block| {
+                vectors.depthwise(rows, self.taps.block(2 * block.start..2 * block.end), &weights[block])
+            });
+        }
+        tile
     }
 }
 

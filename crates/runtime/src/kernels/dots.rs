@@ -52,29 +52,37 @@ impl IntegerPanels for Dots {
         self.span
     }
     #[inline(always)]
-    fn sums<V: Vectors, const N: usize>(
+    fn tile<V: Vectors, const N: usize, const M: usize>(
         &self,
         vectors: V,
         panel: usize,
         image: &[i16],
         begins: [usize; N],
-    ) -> [V::Ints; N] {
+    ) -> [[V::Ints; N]; M] {
         let Packed { weights, ending, .. } = &self.packed;
-        let quads = panel * PANEL / 4..weights.channels.div_ceil(4).min((panel + 1) * PANEL / 4);
-        let mut outputs = [vectors.ints([0; PANEL]); N];
-        for (outputs, begin) in outputs.iter_mut().zip(begins) {
-            let row = &image[begin..][..self.span];
-            let mut sums = [[0; 4]; PANEL / 4];
-            for (sums, quad) in sums.iter_mut().zip(quads.clone()) {
-                let blocks = row.chunks(DOT_BLOCK * DOT).zip(weights.quads(quad).chunks(DOT_BLOCK));
-                for (row, quads) in blocks {
-                    let block = vectors.dots(row, quads);
-                    sums.iter_mut().zip(block).for_each(|(sum, block)| *sum += block);
-                }
+        let mut tile = [[vectors.ints([0; PANEL]); N]; M];
+        for (panel, outputs) in (panel..).zip(&mut tile) {
+            for (outputs, begin) in outputs.iter_mut().zip(begins) {
+                let sums = weights.sums(vectors, panel, &image[begin..][..self.span]);
+                *outputs = ending.exact_sums(vectors, panel, &sums);
             }
-            let sums = sums.as_flattened().as_array().expect("four quads are a panel");
-            *outputs = ending.exact_sums(vectors, panel, sums);
         }
-        outputs
+        tile
+    }
+}
+
+impl PackedWeights {
+    /// The exact sums of a row and a panel's channels.
+    #[inline(always)]
+    fn sums<V: Vectors>(&self, vectors: V, panel: usize, row: &[i16]) -> [i64; PANEL] {
+        let mut sums = [0; PANEL];
+        let (quads, _) = sums.as_chunks_mut::<4>();
+        for (sums, quad) in quads.iter_mut().zip(panel * PANEL / 4..self.channels.div_ceil(4)) {
+            for (row, quads) in row.chunks(DOT_BLOCK * DOT).zip(self.quads(quad).chunks(DOT_BLOCK)) {
+                let block = vectors.dots(row, quads);
+                sums.iter_mut().zip(block).for_each(|(sum, block)| *sum += block);
+            }
+        }
+        sums
     }
 }

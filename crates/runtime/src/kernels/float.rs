@@ -4,7 +4,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::kernels::Engine;
-use crate::kernels::pack::PANEL;
+use crate::kernels::pack::{PANEL, panels};
 use crate::kernels::sweep::{Cells, PackedPanels, Panels};
 use crate::kernels::taps::Taps;
 use crate::kernels::vectors::Vectors;
@@ -46,20 +46,6 @@ impl<const WIDTH: usize> FloatLayer<WIDTH> {
         let taps = Taps::new(runs.iter().flat_map(|&start| start..start + run))?;
         Some(Self { engine, channels, taps, weights: packed, bias: biases, range })
     }
-
-    /// The sums of the windows that begin at the given places and of panels that read the same elements.
-    #[inline(always)]
-    fn meet<V: Vectors, const N: usize, const M: usize>(
-        &self,
-        vectors: V,
-        panels: [usize; M],
-        image: &[f32],
-        begins: [usize; N],
-    ) -> [[V::Floats; N]; M] {
-        let depth = self.taps.len();
-        let weights = panels.map(|panel| &self.weights[panel * depth..][..depth]);
-        vectors.float_tile::<N, M, WIDTH>(self.taps.rows(image, begins), self.taps.block(0..depth), weights)
-    }
 }
 
 impl<const WIDTH: usize> Panels for FloatLayer<WIDTH> {
@@ -76,17 +62,6 @@ impl<const WIDTH: usize> Panels for FloatLayer<WIDTH> {
         false
     }
     #[inline(always)]
-    fn sums<V: Vectors, const N: usize>(
-        &self,
-        vectors: V,
-        panel: usize,
-        image: &[f32],
-        begins: [usize; N],
-    ) -> [V::Floats; N] {
-        let [sums] = self.meet(vectors, [panel], image, begins);
-        sums
-    }
-    #[inline(always)]
     fn tile<V: Vectors, const N: usize, const M: usize>(
         &self,
         vectors: V,
@@ -94,13 +69,15 @@ impl<const WIDTH: usize> Panels for FloatLayer<WIDTH> {
         image: &[f32],
         begins: [usize; N],
     ) -> [[V::Floats; N]; M] {
-        let panels = core::array::from_fn(|index| panel + index);
+        let depth = self.taps.len();
+        let (taps, panels) = (self.taps.block(0..depth), panels(&self.weights, panel, depth));
         if WIDTH == 1 {
-            return self.meet(vectors, panels, image, begins);
+            return vectors.float_tile(self.taps.rows(image, begins), taps, panels);
         }
         let mut tile = [[vectors.floats([0.0; PANEL]); N]; M];
-        for ((index, sums), panel) in tile.iter_mut().enumerate().zip(panels) {
-            *sums = self.sums(vectors, panel, &image[index * Self::STEP..], begins);
+        for ((index, sums), weights) in tile.iter_mut().enumerate().zip(panels) {
+            let rows = self.taps.rows(&image[index * Self::STEP..], begins);
+            [*sums] = vectors.float_tile(rows, taps, [weights]);
         }
         tile
     }

@@ -52,16 +52,16 @@ impl<K: IntegerPanels> Panels for Scaled<'_, K> {
         false
     }
     #[inline(always)]
-    fn sums<V: Vectors, const N: usize>(
+    fn tile<V: Vectors, const N: usize, const M: usize>(
         &self,
         vectors: V,
         panel: usize,
         image: &[i16],
         begins: [usize; N],
-    ) -> [V::Floats; N] {
-        let sums = IntegerPanels::sums(self.layer, vectors, panel, image, begins);
-        let mut floats = [vectors.floats([0.0; PANEL]); N];
-        for (floats, sums) in floats.iter_mut().zip(sums) {
+    ) -> [[V::Floats; N]; M] {
+        let sums: [[V::Ints; N]; M] = IntegerPanels::tile(self.layer, vectors, panel, image, begins);
+        let mut floats = [[vectors.floats([0.0; PANEL]); N]; M];
+        for (floats, &sums) in floats.as_flattened_mut().iter_mut().zip(sums.as_flattened()) {
             *floats = vectors.floats(vectors.int_array(sums).map(|sum| sum as f32));
         }
         floats

@@ -24,30 +24,14 @@ pub(crate) trait IntegerPanels: core::fmt::Debug + Send + Sync + 'static {
     fn packed_mut(&mut self) -> &mut Packed;
     /// Elements that a panel reads from where a window begins.
     fn span(&self) -> usize;
-    /// The sums of the windows that begin at the given places of an image.
-    fn sums<V: Vectors, const N: usize>(
-        &self,
-        vectors: V,
-        panel: usize,
-        image: &[i16],
-        begins: [usize; N],
-    ) -> [V::Ints; N];
-
-    /// As [`sums`](Self::sums), for `M` panels from the given one on.
-    #[inline(always)]
+    /// As [`Panels::tile`].
     fn tile<V: Vectors, const N: usize, const M: usize>(
         &self,
         vectors: V,
         panel: usize,
         image: &[i16],
         begins: [usize; N],
-    ) -> [[V::Ints; N]; M] {
-        let mut tile = [[vectors.ints([0; PANEL]); N]; M];
-        for (index, sums) in tile.iter_mut().enumerate() {
-            *sums = self.sums(vectors, panel + index, &image[index * Self::STEP..], begins);
-        }
-        tile
-    }
+    ) -> [[V::Ints; N]; M];
 }
 
 impl<K: IntegerPanels> Panels for K {
@@ -61,16 +45,6 @@ impl<K: IntegerPanels> Panels for K {
     #[inline(always)]
     fn is_monotonic(&self) -> bool {
         self.packed().ending.is_monotonic()
-    }
-    #[inline(always)]
-    fn sums<V: Vectors, const N: usize>(
-        &self,
-        vectors: V,
-        panel: usize,
-        image: &[i16],
-        begins: [usize; N],
-    ) -> [V::Ints; N] {
-        IntegerPanels::sums(self, vectors, panel, image, begins)
     }
     #[inline(always)]
     fn tile<V: Vectors, const N: usize, const M: usize>(

@@ -103,16 +103,16 @@ impl Ending {
         }
     }
 
-    /// The sums of `N` rows and the channels of `M` panels, from the given one on, from those over a range of pairs; the
-    /// outputs where the sums need 64 bits.
+    /// The sums of `N` rows and the channels of a panel, from those over a range of pairs; the outputs where the sums need
+    /// 64 bits.
     #[inline(always)]
-    pub(crate) fn sums<V: Vectors, const N: usize, const M: usize>(
+    pub(crate) fn sums<V: Vectors, const N: usize>(
         &self,
         vectors: V,
         panel: usize,
         pairs: usize,
-        sum: impl Fn(Range<usize>) -> [[V::Ints; N]; M],
-    ) -> [[V::Ints; N]; M] {
+        sum: impl Fn(Range<usize>) -> [V::Ints; N],
+    ) -> [V::Ints; N] {
         match self {
             Self::Narrow { .. } => sum(0..pairs),
             Self::Wide(ending) => ending.sums(vectors, panel, pairs, sum),
@@ -140,27 +140,25 @@ impl Ending {
 impl WideEnding {
     /// As [`Ending::sums`].
     #[inline(always)]
-    pub(crate) fn sums<V: Vectors, const N: usize, const M: usize>(
+    pub(crate) fn sums<V: Vectors, const N: usize>(
         &self,
         vectors: V,
         panel: usize,
         pairs: usize,
-        sum: impl Fn(Range<usize>) -> [[V::Ints; N]; M],
-    ) -> [[V::Ints; N]; M] {
-        let mut wide = [[[0i64; PANEL]; N]; M];
+        sum: impl Fn(Range<usize>) -> [V::Ints; N],
+    ) -> [V::Ints; N] {
+        let mut wide = [[0i64; PANEL]; N];
         for start in (0..pairs).step_by(self.block) {
             let sums = sum(start..pairs.min(start + self.block));
-            for (wide, &sums) in wide.as_flattened_mut().iter_mut().zip(sums.as_flattened()) {
+            for (wide, &sums) in wide.iter_mut().zip(&sums) {
                 for (wide, sum) in wide.iter_mut().zip(vectors.int_array(sums)) {
                     *wide += i64::from(sum);
                 }
             }
         }
-        let mut outputs = [[vectors.ints([0; PANEL]); N]; M];
-        for (panel, (outputs, wide)) in (panel..).zip(outputs.iter_mut().zip(&wide)) {
-            for (outputs, wide) in outputs.iter_mut().zip(wide) {
-                *outputs = vectors.ints(self.outputs(panel, wide));
-            }
+        let mut outputs = [vectors.ints([0; PANEL]); N];
+        for (outputs, wide) in outputs.iter_mut().zip(&wide) {
+            *outputs = vectors.ints(self.outputs(panel, wide));
         }
         outputs
     }

@@ -3,7 +3,7 @@
 use alloc::vec;
 
 use crate::kernels::matrix::{Bias, ChannelFactors, Ending, Matrix};
-use crate::kernels::pack::{PANEL, Pairs};
+use crate::kernels::pack::{PANEL, Pairs, panels};
 use crate::kernels::sweep::Panels;
 use crate::kernels::taps::Taps;
 use crate::kernels::vectors::Vectors;
@@ -91,17 +91,15 @@ impl Panels for FloatOperand<'_> {
         false
     }
     #[inline(always)]
-    fn sums<V: Vectors, const N: usize>(
+    fn tile<V: Vectors, const N: usize, const M: usize>(
         &self,
         vectors: V,
         panel: usize,
         image: &[f32],
         begins: [usize; N],
-    ) -> [V::Floats; N] {
-        let depth = self.taps.len();
-        let packed = &self.packed[panel * depth..][..depth];
-        let [sums] = vectors.float_tile(self.taps.rows(image, begins), self.taps.block(0..depth), [packed]);
-        sums
+    ) -> [[V::Floats; N]; M] {
+        let (rows, depth) = (self.taps.rows(image, begins), self.taps.len());
+        vectors.float_tile(rows, self.taps.block(0..depth), panels(self.packed, panel, depth))
     }
     #[inline(always)]
     fn finish<V: Vectors>(&self, vectors: V, _panel: usize, sums: &mut [V::Floats]) {
@@ -166,28 +164,30 @@ impl Panels for IntegerOperand<'_> {
         false
     }
     #[inline(always)]
-    fn sums<V: Vectors, const N: usize>(
+    fn tile<V: Vectors, const N: usize, const M: usize>(
         &self,
         vectors: V,
         panel: usize,
         image: &[i16],
         begins: [usize; N],
-    ) -> [V::Ints; N] {
-        let pairs = self.taps.len();
-        let (rows, packed) = (self.taps.rows(image, begins), &self.packed[panel * pairs..][..pairs]);
-        let [sums] = self.ending.sums(vectors, 0, pairs, |block| {
-            let [mut sums] = vectors.tile(rows, self.taps.block(block.clone()), [&packed[block]]);
-            if self.zero_point != 0 {
-                for (sums, begin) in sums.iter_mut().zip(begins) {
-                    let halves = &image[begin + self.depth..][..ROW_SUM];
-                    let sum = i32::from(halves[0]) & 0xffff | i32::from(halves[1]) << 16;
-                    let zero = sum.wrapping_mul(self.zero_point);
-                    *sums = vectors.ints(vectors.int_array(*sums).map(|sum| sum.wrapping_sub(zero)));
+    ) -> [[V::Ints; N]; M] {
+        let (rows, pairs) = (self.taps.rows(image, begins), self.taps.len());
+        let mut tile = [[vectors.ints([0; PANEL]); N]; M];
+        for (sums, packed) in tile.iter_mut().zip(panels::<_, M>(self.packed, panel, pairs)) {
+            *sums = self.ending.sums(vectors, 0, pairs, |block| {
+                let [mut sums] = vectors.tile(rows, self.taps.block(block.clone()), [&packed[block]]);
+                if self.zero_point != 0 {
+                    for (sums, begin) in sums.iter_mut().zip(begins) {
+                        let halves = &image[begin + self.depth..][..ROW_SUM];
+                        let sum = i32::from(halves[0]) & 0xffff | i32::from(halves[1]) << 16;
+                        let zero = sum.wrapping_mul(self.zero_point);
+                        *sums = vectors.ints(vectors.int_array(*sums).map(|sum| sum.wrapping_sub(zero)));
+                    }
                 }
-            }
-            [sums]
-        });
-        sums
+                sums
+            });
+        }
+        tile
     }
     #[inline(always)]
     fn finish<V: Vectors>(&self, vectors: V, _panel: usize, sums: &mut [V::Ints]) {

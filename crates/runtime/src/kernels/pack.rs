@@ -75,10 +75,26 @@ impl PackedWeights {
         &pairs[index * self.pairs..][..self.pairs]
     }
 
+    /// The weights of `M` panels, from the given one on.
+    #[inline(always)]
+    pub(crate) fn panels<const M: usize>(&self, first: usize) -> [&[Pairs]; M] {
+        panels(self.data.as_chunks().0, first, self.pairs)
+    }
+
     /// Bytes that the packed weights take.
     pub(crate) fn bytes(&self) -> usize {
         self.data.len()
     }
+}
+
+/// The steps of `M` panels, each of the given number, from one panel on.
+#[inline(always)]
+pub(crate) fn panels<P, const M: usize>(packed: &[P], first: usize, steps: usize) -> [&[P]; M] {
+    let mut panels = [packed; M];
+    for (panel, packed_panel) in (first..).zip(&mut panels) {
+        *packed_panel = &packed[panel * steps..][..steps];
+    }
+    panels
 }
 
 /// The most packed pairs of a row that may be summed in 32 bits: every sum of that many products with elements of

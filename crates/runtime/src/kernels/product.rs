@@ -1,11 +1,9 @@
 //! Rows of activations times packed weights, requantized: the inner part of convolutions and dense layers.
 
-use core::ops::Range;
-
 use crate::kernels::Engine;
 use crate::kernels::integers::{IntegerPanels, Packed};
 use crate::kernels::matrix::{Ending, Matrix};
-use crate::kernels::pack::PackedWeights;
+use crate::kernels::pack::{PANEL, PackedWeights};
 use crate::kernels::taps::Taps;
 use crate::kernels::vectors::Vectors;
 
@@ -31,23 +29,6 @@ impl Product {
             },
         })
     }
-
-    /// The sums over some of the pairs.
-    #[inline(always)]
-    fn block<V: Vectors, const N: usize, const M: usize>(
-        &self,
-        vectors: V,
-        panel: usize,
-        rows: [&[i16]; N],
-        pairs: Range<usize>,
-    ) -> [[V::Ints; N]; M] {
-        let weights = &self.packed.weights;
-        let mut panels = [weights.panel(panel); M];
-        for (index, panel_pairs) in panels.iter_mut().enumerate() {
-            *panel_pairs = &weights.panel(panel + index)[pairs.clone()];
-        }
-        vectors.tile(rows, self.pairs.block(pairs), panels)
-    }
 }
 
 impl IntegerPanels for Product {
@@ -64,17 +45,6 @@ impl IntegerPanels for Product {
         self.pairs.span()
     }
     #[inline(always)]
-    fn sums<V: Vectors, const N: usize>(
-        &self,
-        vectors: V,
-        panel: usize,
-        image: &[i16],
-        begins: [usize; N],
-    ) -> [V::Ints; N] {
-        let [sums] = IntegerPanels::tile(self, vectors, panel, image, begins);
-        sums
-    }
-    #[inline(always)]
     fn tile<V: Vectors, const N: usize, const M: usize>(
         &self,
         vectors: V,
@@ -82,14 +52,22 @@ impl IntegerPanels for Product {
         image: &[i16],
         begins: [usize; N],
     ) -> [[V::Ints; N]; M] {
-        let (rows, all) = (self.pairs.rows(image, begins), 0..self.pairs.len());
-        match &self.packed.ending {
-            // Not by the closure: the compiler would call it for each tile, which cost a fifth of MobileNet's time.
-            Ending::Narrow { .. } => self.block(vectors, panel, rows, all),
-            Ending::Wide(ending) => {
-                ending.sums(vectors, panel, all.end, |block| self.block(vectors, panel, rows, block))
+        let Packed { weights, ending, .. } = &self.packed;
+        let (rows, panels) = (self.pairs.rows(image, begins), weights.panels::<M>(panel));
+        let ending = match ending {
+            Ending::Narrow { .. } => {
+                return vectors.tile(rows, self.pairs.block(0..self.pairs.len()), panels);
             }
+            Ending::Wide(ending) => ending,
+        };
+        let mut tile = [[vectors.ints([0; PANEL]); N]; M];
+        for ((sums, panel), pairs) in tile.iter_mut().zip(panel..).zip(panels) {
+            *sums = ending.sums(vectors, panel, pairs.len(), |block| {
+                let [sums] = vectors.tile(rows, self.pairs.block(block.clone()), [&pairs[block]]);
+                sums
+            });
         }
+        tile
     }
 }
 

@@ -32,31 +32,14 @@ pub(crate) trait Panels {
     /// Whether the largest sum of a channel always gives its largest output.
     fn is_monotonic(&self) -> bool;
 
-    /// The sums of the windows that begin at the given places of an image.
-    fn sums<V: Vectors, const N: usize>(
-        &self,
-        vectors: V,
-        panel: usize,
-        image: &[Self::Cell],
-        begins: [usize; N],
-    ) -> [Lanes<Self, V>; N];
-
-    /// As [`sums`](Self::sums), for `M` panels from the given one on.
-    #[inline(always)]
+    /// The sums of the windows that begin at the given places of an image, for `M` panels from the given one on.
     fn tile<V: Vectors, const N: usize, const M: usize>(
         &self,
         vectors: V,
         panel: usize,
         image: &[Self::Cell],
         begins: [usize; N],
-    ) -> [[Lanes<Self, V>; N]; M] {
-        let mut tile = [[Self::Sum::lowest(vectors); N]; M];
-        for (index, sums) in tile.iter_mut().enumerate() {
-            *sums = self.sums(vectors, panel + index, &image[index * Self::STEP..], begins);
-        }
-        tile
-    }
-
+    ) -> [[Lanes<Self, V>; N]; M];
     /// Replaces sums of a panel by its outputs.
     fn finish<V: Vectors>(&self, vectors: V, panel: usize, sums: &mut [Lanes<Self, V>]);
 }
@@ -340,7 +323,8 @@ impl<V: Vectors, K: Panels> Tile<'_, V, K> {
     /// The sums of the windows that begin at the given places.
     #[inline(always)]
     fn sums<const N: usize>(&self, begins: [usize; N]) -> [Lanes<K, V>; N] {
-        self.layer.sums(self.vectors, self.panel, self.image, begins)
+        let [sums] = self.layer.tile(self.vectors, self.panel, self.image, begins);
+        sums
     }
 
     /// Sets sums to those of the windows that begin at the given places.

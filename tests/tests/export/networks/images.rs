@@ -11,10 +11,9 @@ use burn::nn::{
 };
 use burn::tensor::activation::{hard_swish, relu, sigmoid, tanh};
 use burn::tensor::{Device, Tensor};
-use burnlite_export::ImageLayout;
 
 use super::Network;
-use crate::case::{Arrays, Case, numbers};
+use crate::case::{Arrays, Case, Setup, numbers};
 
 pub(super) fn networks() -> Vec<Network> {
     vec![
@@ -38,10 +37,7 @@ fn network<M: Module + 'static, O: Arrays>(
     forward: impl Fn(&M, Tensor<4>) -> O + 'static,
 ) -> Network {
     let sample = numbers([3, image[0], image[1], image[2]]);
-    Network {
-        case: Case::in_layout(name, ImageLayout::Nhwc, module, sample, forward),
-        is_convolutional: true,
-    }
+    Network { case: Case::with(Setup::Nhwc, name, module, sample, forward), is_convolutional: true }
 }
 
 fn conv(channels: [usize; 2], kernel: usize, stride: usize, groups: usize) -> Conv2d {
