@@ -42,6 +42,7 @@ fn the_same_seed_gives_the_same_files_and_figures() {
         assert!(bytes == again, "{}", model.path);
     }
     let report = std::fs::read_to_string(folders[0].path().join("report.html")).unwrap();
+    assert!(report.len() < 4_000_000, "{} bytes", report.len());
     // The name of SVG's elements looks like an address, and none is asked for it.
     let addresses = report.replace("http://www.w3.org/2000/svg", "");
     assert!(

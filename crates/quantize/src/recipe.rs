@@ -100,7 +100,7 @@ pub struct RecipeRule {
     kind: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tensor: Option<String>,
-    precision: Precision,
+    pub(crate) precision: Precision,
 }
 
 impl Recipe {

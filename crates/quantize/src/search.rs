@@ -14,10 +14,10 @@ pub use cost::Cost;
 use cost::{BY_WIDTH, Pace};
 use layers::{Layer, recipe};
 pub use proposal::{LayerSensitivity, Outcome, Proposal};
-use trial::Trials;
+use trial::{Measure, Source, Trials, worst_snr};
 
 use crate::calibrate::{Sample, float_graph};
-use crate::{Calibration, Error, Precision, Quantizer};
+use crate::{Calibration, Error, Precision, Quantizer, SecondMoments};
 
 /// A search for the [recipe](crate::Recipe) that errs no more than it may, at the least cost.
 ///
@@ -65,7 +65,8 @@ pub struct Search {
 
 impl Search {
     /// A search for the recipe whose outputs have an SNR of so many dB at least, at the least time. The quantizer says
-    /// everything but the recipe; its scheme is that of inputs and outputs.
+    /// everything but the recipe; its scheme is that of inputs and outputs. Where every operator
+    /// [has to be integer](Quantizer::integer_only), no layer is proposed to be float.
     pub const fn new(quantizer: Quantizer, snr_db: f64) -> Self {
         Self { quantizer, snr_db, cost: Cost::Time, at_most: None, pace: BY_WIDTH }
     }
@@ -105,13 +106,46 @@ impl Search {
         calibration: &Calibration,
         options: &InterpreterOptions,
         samples: impl IntoIterator<Item = S> + Clone,
+        progress: impl FnMut(usize, usize),
+    ) -> Result<Proposal, Error> {
+        let source = Source { model, calibration, moments: None, options };
+        self.of(source, samples, &worst_snr, progress)
+    }
+
+    /// The same as [`run`](Self::run) where the quantizer rounds the weights by GPTQ, with the moments of the model's inputs,
+    /// and where SNR does not tell how good outputs are. What stands for it, in the proposal too, is `measure`: the dB of what
+    /// a model gives against the float model's outputs, both for each sample a slice for each output. Infinity is for what is
+    /// the same. Models run with [portable](Calibration::portable) kernels.
+    ///
+    /// # Errors
+    /// Those of [`run`](Self::run) and of [`Quantizer::quantize_with_moments`].
+    pub fn run_measured<S: Sample>(
+        &self,
+        model: &Model<'_>,
+        calibration: &Calibration,
+        moments: &SecondMoments,
+        samples: impl IntoIterator<Item = S> + Clone,
+        measure: impl Fn(&[Vec<Vec<f32>>], &[Vec<Vec<f32>>]) -> f64,
+        progress: impl FnMut(usize, usize),
+    ) -> Result<Proposal, Error> {
+        let options = Calibration::portable();
+        let source = Source { model, calibration, moments: Some(moments), options: &options };
+        self.of(source, samples, &measure, progress)
+    }
+
+    fn of<S: Sample>(
+        &self,
+        source: Source<'_, '_>,
+        samples: impl IntoIterator<Item = S> + Clone,
+        measure: &Measure<'_>,
         mut progress: impl FnMut(usize, usize),
     ) -> Result<Proposal, Error> {
+        let model = source.model;
         let graph = float_graph(model)?;
         let layers = Layer::all(graph);
         // Two for the sensitivity of each layer, two to improve it and one to take that back; and four for all together.
         let at_most = 5 * layers.len() + 4;
-        let mut trials = Trials::new(self, model, calibration, options, samples)?;
+        let mut trials = Trials::new(self, source, samples, measure)?;
         let mut done = 0;
         let mut measure = |recipe| {
             let outcome = trials.outcome(recipe);
@@ -158,6 +192,14 @@ struct Goal<'s> {
 impl Goal<'_> {
     fn is_reached(self, outcome: Outcome) -> bool {
         outcome.snr() >= self.search.snr_db
+    }
+
+    /// Those that layers may have; of those that cost the same, the first is chosen.
+    fn precisions(self) -> &'static [Precision] {
+        match self.search.quantizer.integer_only {
+            true => &[Precision::Int8, Precision::Int16x8],
+            false => &[Precision::Int8, Precision::Int16x8, Precision::Float32],
+        }
     }
 
     fn is_affordable(self, outcome: Outcome) -> bool {

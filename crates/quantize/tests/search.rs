@@ -5,7 +5,10 @@
 #[expect(dead_code, reason = "the fixtures serve other tests")]
 mod support;
 
-use burnlite_quantize::{Calibration, Cost, Error, Precision, Proposal, Quantizer, Scheme, Search, compare};
+use burnlite_quantize::{
+    Calibration, Cost, Error, Precision, Proposal, Quantizer, Scheme, Search, SecondMoments, WeightRounding,
+    compare,
+};
 use burnlite_tflite::{ElementType, FullyConnectedOptions, Graph, Model, Op, Operator, Tensor, TensorId};
 use support::values;
 
@@ -161,6 +164,40 @@ fn budgets_are_kept_and_missed_targets_are_said() {
     // Nothing is to be done.
     let modest = search(&model, &samples, &to(10.0));
     assert!(modest.is_reached && improved(&modest).is_empty(), "{modest}");
+}
+
+#[test]
+fn where_all_has_to_be_integer_no_layer_is_proposed_to_be_float() {
+    let model = network(&[weights(0), weights_of_two_sizes(1)]);
+    let samples = samples(|_| ());
+    let goal = Search::new(Quantizer::new(Scheme::Int8).integer_only(true), 200.0);
+    let proposal = search(&model, &samples, &goal);
+    assert!(!proposal.is_reached && proposal.proposed.snr_db >= proposal.int16x8.snr_db, "{proposal}");
+    assert!(proposal.layers.iter().all(|layer| layer.precision != Precision::Float32), "{proposal}");
+}
+
+#[test]
+fn a_measure_of_ones_own_decides() {
+    let model = network(&[weights(0), weights(1), weights(2)]);
+    let (seen, fresh) = samples(|_| ());
+    let calibration = Calibration::run(&model, &seen, |_| ()).unwrap();
+    let moments = SecondMoments::run(&model, &Calibration::portable(), &seen, |_| ()).unwrap();
+    let quantizer = Quantizer::new(Scheme::Int8).weight_rounding(WeightRounding::Gptq);
+    // The first sample's first number alone.
+    let measure = |floats: &[Vec<Vec<f32>>], found: &[Vec<Vec<f32>>]| {
+        assert_eq!((floats.len(), found.len()), (fresh.len(), fresh.len()));
+        -20.0 * f64::from((floats[0][0][0] - found[0][0][0]).abs()).log10()
+    };
+    let search = |least: f64| {
+        let search = Search::new(quantizer.clone(), least);
+        search.run_measured(&model, &calibration, &moments, fresh.iter(), measure, |_, _| ()).unwrap()
+    };
+    let modest = search(0.0);
+    assert!(modest.is_reached && improved(&modest).is_empty(), "{modest}");
+    let least = modest.int8.snr_db.unwrap() + 10.0;
+    let proposal = search(least);
+    assert!(proposal.is_reached && proposal.proposed.snr_db.unwrap() >= least, "{proposal}");
+    assert!(!improved(&proposal).is_empty(), "{proposal}");
 }
 
 #[test]

@@ -17,24 +17,31 @@ pub(crate) struct Picture {
 impl Picture {
     /// Shades of grey from 0 (black) to 1 (white), row after row.
     pub(crate) fn grey(width: usize, values: &[f32], alt: impl Into<String>) -> Result<Self> {
-        Self::new(width, values.iter().map(|&value| shade(value)).collect(), png::ColorType::Grayscale, alt)
+        Self::new(width, values, png::ColorType::Grayscale, alt)
     }
 
     /// Red, green and blue from 0 to 1, pixel after pixel.
     pub(crate) fn colour(width: usize, values: &[f32], alt: impl Into<String>) -> Result<Self> {
-        Self::new(width, values.iter().map(|&value| shade(value)).collect(), png::ColorType::Rgb, alt)
+        Self::new(width, values, png::ColorType::Rgb, alt)
     }
 
     /// Values from 0 to 1 from dark to light over purple, red and yellow.
     pub(crate) fn heat(width: usize, values: &[f32], alt: impl Into<String>) -> Result<Self> {
-        Self::new(width, values.iter().flat_map(|&value| heat(value)).collect(), png::ColorType::Rgb, alt)
+        Self::new(width, values, png::ColorType::Indexed, alt)
     }
 
-    fn new(width: usize, bytes: Vec<u8>, colours: png::ColorType, alt: impl Into<String>) -> Result<Self> {
-        let height = bytes.len() / (width * colours.samples()).max(1);
+    /// Indexed colours are those of [`heat`].
+    fn new(width: usize, values: &[f32], colours: png::ColorType, alt: impl Into<String>) -> Result<Self> {
+        let height = values.len() / (width * colours.samples()).max(1);
         let mut file = Vec::new();
         let mut encoder = png::Encoder::new(&mut file, u32::try_from(width)?, u32::try_from(height)?);
         encoder.set_color(colours);
+        if colours == png::ColorType::Indexed {
+            encoder.set_palette(
+                (0..=u8::MAX).flat_map(|index| heat(f32::from(index) / 255.0)).collect::<Vec<_>>(),
+            );
+        }
+        let bytes: Vec<u8> = values.iter().map(|&value| shade(value)).collect();
         encoder.write_header()?.write_image_data(&bytes)?;
         let source = format!("data:image/png;base64,{}", BASE64_STANDARD.encode(file));
         Ok(Self { source, width, height, alt: alt.into() })

@@ -4,12 +4,13 @@ mod gallery;
 mod measure;
 mod sound;
 mod summary;
+mod variants;
 
 use std::time::Instant;
 
 use anyhow::{Context, Result};
 use burnlite_applications::{Application, Data};
-use burnlite_quantize::{Calibration, Quantizer, Scheme, SecondMoments, WeightRounding};
+use burnlite_quantize::LayerSensitivity;
 use burnlite_tflite::{ElementType, Model, Tensor};
 use serde::Serialize;
 
@@ -19,9 +20,10 @@ use crate::screen::{Screen, seconds};
 use gallery::Example;
 use measure::Measured;
 pub use summary::{ApplicationSummary, ApplicationsSummary, ModelQuality};
+use variants::Variants;
 
-/// Training samples over which a float model is calibrated.
-const CALIBRATION_SAMPLES: usize = 100;
+/// The models' names, in their order; not every application has a mixed one.
+const MODELS: [&str; 4] = ["float32", "16x8", "int8", "mixed"];
 
 /// What was asked for.
 #[derive(Debug, Clone)]
@@ -54,7 +56,8 @@ pub fn applications(
     }
     folder.write_json("summary.json", &summary)?;
     let lost = lost(&sections)?;
-    let content = Content { seed: options.seed, effort: options.effort, lost, applications: sections };
+    let (seed, effort) = (options.seed, options.effort);
+    let content = Content { seed, effort, models: MODELS, lost, applications: sections };
     folder.write("report.html", report::page("applications.html", content)?.as_bytes())?;
     let path = folder.join("report.html");
     screen.line(format!(
@@ -70,6 +73,7 @@ pub fn applications(
 struct Content {
     seed: u64,
     effort: usize,
+    models: [&'static str; 4],
     lost: String,
     applications: Vec<Section>,
 }
@@ -81,6 +85,8 @@ struct Section {
     about: &'static str,
     baseline: &'static str,
     summary: ApplicationSummary,
+    /// The layers of the float model with the precisions that the mixed one has, where there is one.
+    layers: Vec<LayerSensitivity>,
     curve: String,
     examples: Vec<Example>,
 }
@@ -100,7 +106,8 @@ fn run(
     let (model, curve) = train(application, &data, options.seed, effort.epochs, screen)?;
     let train_time = start.elapsed();
     screen.line(format!("  trained on {} samples ({})", data.train.len(), seconds(train_time)));
-    let measured = variants(&model, &data)?
+    let Variants { models, proposal } = Variants::new(application, &model, &data)?;
+    let measured = models
         .iter()
         .map(|(name, model)| Measured::new(application, name, model, &data.test, folder))
         .collect::<Result<Vec<_>>>()?;
@@ -120,6 +127,7 @@ fn run(
         baseline: application.baseline,
         examples: gallery::examples(application, &data, &measured, folder)?,
         curve: Chart { x: "step", y: "loss" }.lines(&[Series { name: "training".into(), points: curve }])?,
+        layers: proposal.map_or_else(Vec::new, |proposal| proposal.layers),
         summary,
     })
 }
@@ -127,16 +135,14 @@ fn run(
 /// What quantization takes from the quality of each application.
 fn lost(sections: &[Section]) -> Result<String> {
     let titles: Vec<&str> = sections.iter().map(|section| section.title).collect();
-    let models = sections.first().map_or(&[][..], |section| &section.summary.models);
     let lost = |name: &str, section: &Section| {
         let models = &section.summary.models;
         let model = models.iter().find(|model| model.name == name)?;
         Some((models[0].quality - model.quality).max(0.0))
     };
-    let bars = models.iter().skip(1).map(|model| Bars {
-        name: &model.name,
-        values: sections.iter().map(|section| lost(&model.name, section)).collect(),
-    });
+    let bars = MODELS[1..]
+        .iter()
+        .map(|name| Bars { name, values: sections.iter().map(|section| lost(name, section)).collect() });
     Chart { x: "dB lost", y: "" }.bars(&titles, &bars.collect::<Vec<_>>(), 2)
 }
 
@@ -163,19 +169,6 @@ fn train(
         ((index * part) as f64 + losses.len() as f64 / 2.0, mean)
     };
     Ok((model, losses.chunks(part).enumerate().map(mean).collect()))
-}
-
-/// The float model and its integer ones, whose inputs and outputs are float.
-fn variants<'m>(model: &Model<'m>, data: &Data) -> Result<Vec<(&'static str, Model<'m>)>> {
-    let samples = data.train.iter().take(CALIBRATION_SAMPLES).map(|sample| [&sample.input[..]]);
-    let calibration = Calibration::run(model, samples.clone(), |_| ())?;
-    let moments = SecondMoments::run(model, &Calibration::portable(), samples, |_| ())?;
-    let mut variants = vec![("float32", model.clone())];
-    for (name, scheme) in [("16x8", Scheme::Int16x8), ("int8", Scheme::Int8)] {
-        let quantizer = Quantizer::new(scheme).integer_only(true).weight_rounding(WeightRounding::Gptq);
-        variants.push((name, quantizer.quantize_with_moments(model, &calibration, &moments)?.0));
-    }
-    Ok(variants)
 }
 
 /// Elements of the constants that training made.

@@ -19,9 +19,6 @@ pub(super) struct Choice<'s, 'a> {
     pub(super) outcome: Outcome,
 }
 
-/// All precisions; of those that cost the same, the first is chosen.
-const PRECISIONS: [Precision; 3] = [Precision::Int8, Precision::Int16x8, Precision::Float32];
-
 impl<'s, 'a> Choice<'s, 'a> {
     /// Every layer as cheap as it can be.
     pub(super) fn cheapest(
@@ -38,7 +35,8 @@ impl<'s, 'a> Choice<'s, 'a> {
 
     /// Makes layers more exact until the outputs err no more than they may, or nothing is left that would help.
     pub(super) fn improve(&mut self) -> Result<(), Error> {
-        let of_layer = |layer| PRECISIONS.map(|precision| (layer, precision));
+        let precisions = self.goal.precisions();
+        let of_layer = |layer| precisions.iter().map(move |&precision| (layer, precision));
         let mut steps: Vec<_> = (0..self.layers.len()).flat_map(of_layer).collect();
         while !self.goal.is_reached(self.outcome) {
             steps.retain(|&step| self.gain(step) > 0.0);
@@ -110,7 +108,7 @@ fn cost(goal: Goal<'_>, graph: &Graph<'_>, layer: &Layer, precision: Precision) 
 fn cheapest(goal: Goal<'_>, graph: &Graph<'_>, layer: &Layer) -> Precision {
     let cost = |precision| cost(goal, graph, layer, precision);
     let cheaper = |best, other| if cost(other) < cost(best) { other } else { best };
-    PRECISIONS.into_iter().fold(Precision::Int8, cheaper)
+    goal.precisions().iter().copied().fold(Precision::Int8, cheaper)
 }
 
 fn of_layers(graph: &Graph<'_>, layers: &[Layer], precisions: &[Precision]) -> Recipe {

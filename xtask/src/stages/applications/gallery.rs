@@ -12,7 +12,7 @@ use crate::report::Picture;
 /// Pictures that are shown.
 const PICTURES: usize = 4;
 /// Recordings that are heard.
-const RECORDINGS: usize = 3;
+const RECORDINGS: usize = 2;
 /// Windows of a recording, which are heard in one piece: 4.1 s.
 const WINDOWS: usize = 16;
 /// Errors of pictures are shown this much larger.
@@ -43,8 +43,10 @@ pub(super) fn examples(
     folder: &Folder,
 ) -> Result<Vec<Example>> {
     if application.content == Content::Sound {
-        let recordings = (data.test.len() / WINDOWS).min(RECORDINGS);
-        return (0..recordings).map(|number| recording(application, data, models, number, folder)).collect();
+        let recordings = data.test.len() / WINDOWS;
+        let shown = RECORDINGS.min(recordings);
+        let numbers = (0..shown).map(|number| number * recordings / shown);
+        return numbers.map(|number| recording(application, data, models, number, folder)).collect();
     }
     let shown = PICTURES.min(data.test.len());
     let indices = (0..shown).map(|number| number * data.test.len() / shown);

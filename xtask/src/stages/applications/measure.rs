@@ -17,7 +17,7 @@ const TIMED: usize = 30;
 /// A model that was written and run.
 #[derive(Debug)]
 pub(super) struct Measured {
-    /// `float32`, `16x8`, `int8`.
+    /// `float32`, `16x8`, `int8`, `mixed`.
     pub(super) name: &'static str,
     path: String,
     bytes: usize,
@@ -67,7 +67,7 @@ impl Measured {
 }
 
 /// What should be beside what is.
-fn pairs<'v>(
+pub(super) fn pairs<'v>(
     expected: impl Iterator<Item = &'v Vec<f32>>,
     found: &'v [Vec<f32>],
 ) -> impl Iterator<Item = (&'v [f32], &'v [f32])> {
@@ -75,7 +75,7 @@ fn pairs<'v>(
 }
 
 /// The outputs for samples, computed on all cores.
-fn outputs(interpreter: &Interpreter<'_>, samples: &[Sample]) -> Result<Vec<Vec<f32>>, Error> {
+pub(super) fn outputs(interpreter: &Interpreter<'_>, samples: &[Sample]) -> Result<Vec<Vec<f32>>, Error> {
     let output = |interpreter: &mut Interpreter<'_>, sample: &Sample| {
         let mut output = vec![0.0; sample.truth.len()];
         interpreter.set_input_real(0, &sample.input)?;

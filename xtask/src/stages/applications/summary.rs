@@ -33,7 +33,7 @@ pub struct ApplicationSummary {
 /// One model of an application.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelQuality {
-    /// `float32`, `16x8` or `int8`.
+    /// `float32`, `16x8`, `int8` or `mixed`.
     pub name: String,
     /// The model's file.
     pub path: String,
