@@ -85,7 +85,7 @@ fn copies_of_constants_are_bounded() {
 fn refuse_within_bounds(bytes: &[u8]) {
     let mut refused = None;
     let peak = allocation_counter::measure(|| {
-        let model = Model::from_bytes(bytes).unwrap();
+        let model = Model::from_bytes(bytes).expect("it can be read");
         let options = InterpreterOptions {
             max_arena_bytes: hostile::MEMORY,
             max_packed_bytes: hostile::MEMORY,
