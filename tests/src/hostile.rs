@@ -33,8 +33,9 @@ pub const PROMISES: [(&str, Promise); 6] = [
 /// The most memory that a stranger's tensors get, and that packed weights get.
 pub const MEMORY: usize = 1 << 22;
 
-/// The most elements that a tensor of a stranger's model may have to be run: more may be too much work for a test.
-const ELEMENTS: usize = 1 << 16;
+/// The most elements that a tensor of a stranger's model may have to be run: more may be too much work for a test, for a pool
+/// may look at each of them for each of its results.
+const ELEMENTS: usize = 1 << 15;
 
 /// A model that was read passes the check, and every target has an opinion of it.
 pub fn read(bytes: &[u8]) {
