@@ -2,6 +2,8 @@
 //!
 //! Each takes bytes from a stranger and panics where a promise of the crates is broken. Errors are no such thing.
 
+mod options;
+
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
@@ -9,7 +11,7 @@ use arbitrary::Unstructured;
 use burnlite::Arguments;
 use burnlite_quantize::{Calibration, Quantizer, SampleFault, Scheme};
 use burnlite_runtime::{Error, Interpreter, InterpreterOptions};
-use burnlite_tflite::{ElementType, Graph, Model, Quantization, Target, TensorId};
+use burnlite_tflite::{ElementType, Graph, Model, Quantization, Target, Tensor, TensorId};
 use clap::Parser;
 use tempfile::TempDir;
 
@@ -31,8 +33,9 @@ pub const PROMISES: [(&str, Promise); 6] = [
 /// The most memory that a stranger's tensors get, and that packed weights get.
 pub const MEMORY: usize = 1 << 22;
 
-/// The most elements that a tensor of a stranger's model may have to be run: more may be too much work for a test.
-const ELEMENTS: usize = 1 << 16;
+/// The most elements that a tensor of a stranger's model may have to be run: more may be too much work for a test, for a pool
+/// may look at each of them for each of its results.
+const ELEMENTS: usize = 1 << 15;
 
 /// A model that was read passes the check, and every target has an opinion of it.
 pub fn read(bytes: &[u8]) {
@@ -148,7 +151,7 @@ fn change(graph: &mut Graph<'_>, choices: &mut Unstructured<'_>) -> arbitrary::R
     let any_tensor = |choices: &mut Unstructured<'_>| {
         choices.choose_index(tensors + 1).map(|index| TensorId(index as u32))
     };
-    let kind = choices.int_in_range(0..=9)?;
+    let kind = choices.int_in_range(0..=12)?;
     if kind < 6 {
         let index = choices.choose_index(tensors)?;
         return change_tensor(kind, &mut graph.tensors[index], choices);
@@ -165,25 +168,26 @@ fn change(graph: &mut Graph<'_>, choices: &mut Unstructured<'_>) -> arbitrary::R
             operator.outputs[position] = any_tensor(choices)?;
         }
         8 => graph.inputs.push(any_tensor(choices)?),
-        _ => graph.outputs.push(any_tensor(choices)?),
+        9 => graph.outputs.push(any_tensor(choices)?),
+        _ => options::change(&mut operator.op, choices)?,
     }
     Ok(())
 }
 
-fn change_tensor(
-    kind: u8,
-    tensor: &mut burnlite_tflite::Tensor<'_>,
-    choices: &mut Unstructured<'_>,
-) -> arbitrary::Result<()> {
+fn change_tensor(kind: u8, tensor: &mut Tensor<'_>, choices: &mut Unstructured<'_>) -> arbitrary::Result<()> {
     match kind {
         0 if !tensor.shape.is_empty() => {
             let dimension = choices.choose_index(tensor.shape.len())?;
             tensor.shape[dimension] = extent(choices)?;
+            fit(tensor, choices)?;
         }
-        0 | 1 => match choices.ratio(1, 2)? {
-            true => tensor.shape.push(extent(choices)?),
-            false => drop(tensor.shape.pop()),
-        },
+        0 | 1 => {
+            match choices.ratio(1, 2)? {
+                true => tensor.shape.push(extent(choices)?),
+                false => drop(tensor.shape.pop()),
+            }
+            fit(tensor, choices)?;
+        }
         2 => {
             let quantization = tensor.quantization.get_or_insert_with(|| Quantization::per_tensor(0.5, 0));
             let channel = choices.choose_index(quantization.scale.len())?;
@@ -197,14 +201,40 @@ fn change_tensor(
             quantization.zero_point[channel] = *choices.choose(&ZERO_POINTS)?;
         }
         4 => {
-            use ElementType::{Bool, Float16, Float32, Int4, Int8, Int16, Int32, Int64, String, UInt8};
-            const TYPES: [ElementType; 10] =
-                [Bool, Float16, Float32, Int4, Int8, Int16, Int32, Int64, String, UInt8];
-            tensor.element_type = *choices.choose(&TYPES)?;
+            tensor.element_type = element_type(choices)?;
+            fit(tensor, choices)?;
         }
         _ => change_data(tensor, choices)?,
     }
     Ok(())
+}
+
+/// Gives a constant, nearly always, as many bytes and scales as its shape asks for: weights of other channels, groups, taps.
+fn fit(tensor: &mut Tensor<'_>, choices: &mut Unstructured<'_>) -> arbitrary::Result<()> {
+    const MOST_BYTES: usize = 1 << 16;
+    if choices.ratio(1, 8)? {
+        return Ok(());
+    }
+    let elements = tensor.shape.iter().try_fold(1usize, |product, &extent| product.checked_mul(extent));
+    let bytes = elements.and_then(|elements| tensor.element_type.bytes_for(elements));
+    if let (Some(data), Some(bytes)) = (&mut tensor.data, bytes.filter(|&bytes| bytes <= MOST_BYTES)) {
+        let pattern = if data.is_empty() { vec![1] } else { data.to_vec() };
+        *data = pattern.into_iter().cycle().take(bytes).collect::<Vec<u8>>().into();
+    }
+    if let Some(quantization) = tensor.quantization.as_mut().filter(|it| it.is_per_channel()) {
+        let channels = tensor.shape.get(quantization.dimension).copied().unwrap_or(1);
+        if (1..=MOST_BYTES).contains(&channels) {
+            quantization.scale.resize(channels, 0.5);
+            quantization.zero_point.resize(channels, 0);
+        }
+    }
+    Ok(())
+}
+
+fn element_type(choices: &mut Unstructured<'_>) -> arbitrary::Result<ElementType> {
+    use ElementType::{Bool, Float16, Float32, Int4, Int8, Int16, Int32, Int64, String, UInt8};
+    const TYPES: [ElementType; 10] = [Bool, Float16, Float32, Int4, Int8, Int16, Int32, Int64, String, UInt8];
+    choices.choose(&TYPES).copied()
 }
 
 /// Extents that are small, and some that are not.
@@ -215,10 +245,7 @@ fn extent(choices: &mut Unstructured<'_>) -> arbitrary::Result<usize> {
 }
 
 /// Makes data shorter, or another 32-bit integer of them: an axis, an index, an extent.
-fn change_data(
-    tensor: &mut burnlite_tflite::Tensor<'_>,
-    choices: &mut Unstructured<'_>,
-) -> arbitrary::Result<()> {
+fn change_data(tensor: &mut Tensor<'_>, choices: &mut Unstructured<'_>) -> arbitrary::Result<()> {
     const INTEGERS: [i32; 12] =
         [0, 1, -1, 2, -2, 7, 100, -100, 65_536, i32::MAX, i32::MIN, 0x7f80_0000 /* an infinite float */];
     let Some(data) = &mut tensor.data else { return Ok(()) };

@@ -4,7 +4,9 @@ use std::hint::black_box;
 
 use burnlite_runtime::{Error, Interpreter, InterpreterOptions, Kernels};
 use burnlite_tests::{Array, Fixture, for_each_type, hostile};
-use burnlite_tflite::Model;
+use burnlite_tflite::{
+    ElementType, Graph, MirrorPadOptions, Model, Op, Operator, ResizeBilinearOptions, Tensor,
+};
 use rand_pcg::Pcg32;
 use rand_pcg::rand_core::Rng;
 
@@ -43,6 +45,61 @@ fn a_strangers_file_takes_no_more_memory_than_is_stated() {
         }
     }
 }
+
+/// As above, for models of many operators that each compute something in advance.
+#[test]
+fn what_many_operators_compute_in_advance_is_bounded() {
+    const OPERATORS: usize = 2_000;
+    let resize = Op::ResizeBilinear(ResizeBilinearOptions::default());
+    let mirror = Op::MirrorPad(MirrorPadOptions::default());
+    let bombs: [(Op, &[usize], Tensor<'_>); 2] = [
+        (resize, &[1, 1, 1, 1], Tensor::constant("size", [2], &[1 << 16, 1])),
+        (mirror, &[2; 8], Tensor::constant("margins", [8, 2], &[1; 16])),
+    ];
+    for (op, image, second) in bombs {
+        let mut graph = Graph::default();
+        let x = graph.add_tensor(Tensor::new("x", ElementType::Int8, image));
+        let second = graph.add_tensor(second);
+        for _ in 0..OPERATORS {
+            let y = graph.add_tensor(Tensor::new("", ElementType::Int8, []));
+            graph.operators.push(Operator::new(op.clone(), [x, second], [y]));
+        }
+        graph.inputs = vec![x];
+        refuse_within_bounds(&Model::new(graph).to_bytes().unwrap());
+    }
+}
+
+/// Many constants that lie in the same bytes of the file, where they are not aligned, have a copy each.
+#[test]
+fn copies_of_constants_are_bounded() {
+    let mut graph = Graph::default();
+    let floats: Vec<f32> = (0..1 << 14).map(|value| value as f32).collect();
+    for _ in 0..2_000 {
+        graph.add_tensor(Tensor::constant("c", [floats.len()], &floats));
+    }
+    let bytes = Model::new(graph).to_bytes().unwrap();
+    let unaligned = [&[0], &bytes[..]].concat();
+    refuse_within_bounds(&unaligned[1..]);
+}
+
+fn refuse_within_bounds(bytes: &[u8]) {
+    let mut refused = None;
+    let peak = allocation_counter::measure(|| {
+        let model = Model::from_bytes(bytes).expect("it can be read");
+        let options = InterpreterOptions {
+            max_arena_bytes: hostile::MEMORY,
+            max_packed_bytes: hostile::MEMORY,
+            ..InterpreterOptions::default()
+        };
+        refused = Interpreter::with_options(&model, &options).err();
+    });
+    assert!(matches!(refused, Some(Error::TooLarge { .. })), "{refused:?}");
+    let allowed = 64 * bytes.len() + 3 * hostile::MEMORY + TABLES;
+    assert!(peak.bytes_max <= allowed as u64, "{} of {allowed} bytes", peak.bytes_max);
+}
+
+/// What kernels' tables may take in any case.
+const TABLES: usize = 1 << 24;
 
 #[test]
 fn tensors_lie_in_the_memory_that_the_caller_gives() {

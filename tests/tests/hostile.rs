@@ -6,7 +6,7 @@ use burnlite_runtime::{Error, Interpreter, InterpreterOptions, Kernels};
 use burnlite_tests::{Fixture, hostile};
 use burnlite_tflite::{
     Conv2dOptions, ElementType, FullyConnectedOptions, Graph, Model, Op, Operator, Quantization,
-    ReducerOptions, ReshapeOptions, Tensor, TensorId,
+    ReducerOptions, ReshapeOptions, ResizeNearestNeighborOptions, Tensor, TensorId,
 };
 use rand_pcg::Pcg32;
 use rand_pcg::rand_core::Rng;
@@ -139,6 +139,42 @@ fn a_reshape_to_a_zero_among_huge_extents_hides_no_overflow_either() {
     graph.operators.push(Operator::new(Op::Sum(ReducerOptions::default()), [y, axes], [z]));
     (graph.inputs, graph.outputs) = (vec![x], vec![z]);
     assert!(matches!(Interpreter::new(&Model::new(graph)), Err(Error::TooLarge { .. })));
+}
+
+/// Found by the fuzzer `mutate`: it subtracted 1 from 0.
+#[test]
+fn an_image_without_rows_is_not_resized_even_to_one_without_columns() {
+    for (image, size) in [([1, 0, 3, 1], [2, 0]), ([1, 3, 0, 1], [0, 2])] {
+        let mut graph = Graph::default();
+        let x = graph.add_tensor(Tensor::new("x", ElementType::Float32, image));
+        let size = graph.add_tensor(Tensor::constant("size", [2], &size));
+        let y = graph.add_tensor(Tensor::new("y", ElementType::Float32, [0]));
+        let options = ResizeNearestNeighborOptions { align_corners: true, ..Default::default() };
+        graph.operators.push(Operator::new(Op::ResizeNearestNeighbor(options), [x, size], [y]));
+        (graph.inputs, graph.outputs) = (vec![x], vec![y]);
+        let error = Interpreter::new(&Model::new(graph)).unwrap_err().to_string();
+        assert!(error.contains("an image without pixels"), "{error}");
+    }
+}
+
+/// A layer's weights need not be in the file, and then its channels cost the file nothing.
+#[test]
+fn channels_that_no_byte_of_the_file_stands_for_are_refused() {
+    let quantized = |tensor: Tensor<'static>| tensor.quantized(Quantization::per_tensor(0.5, 0));
+    let refusal = |weights: [usize; 2]| {
+        let mut graph = Graph::default();
+        let x = graph.add_tensor(quantized(Tensor::new("x", ElementType::Int8, [1, 1])));
+        let weights = graph.add_tensor(quantized(Tensor::new("w", ElementType::Int8, weights)));
+        let y = graph.add_tensor(quantized(Tensor::new("y", ElementType::Int8, [1, 1])));
+        let dense = Op::FullyConnected(FullyConnectedOptions::default());
+        graph.operators.push(Operator::new(dense, [x, weights], [y]));
+        (graph.inputs, graph.outputs) = (vec![x, weights], vec![y]);
+        let options = InterpreterOptions { max_arena_bytes: hostile::MEMORY, ..Default::default() };
+        Interpreter::with_options(&Model::new(graph), &options).unwrap_err()
+    };
+    let error = refusal([hostile::MEMORY, 1]).to_string();
+    assert!(error.contains("the tables of 4194304 channels take too much memory"), "{error}");
+    assert!(matches!(refusal([1 << 30, 0]), Error::TooLarge { what: "tensors", .. }));
 }
 
 #[test]

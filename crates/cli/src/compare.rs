@@ -1,6 +1,6 @@
 //! `burnlite compare`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
 
 use burnlite_quantize::{Difference, Measures};
@@ -134,8 +134,9 @@ fn pairs_of_layers(a: &Interpreter<'_>, b: &Interpreter<'_>) -> Vec<Pair> {
 
 /// What a graph's operators compute, without its outputs.
 fn layers<'m>(graph: &'m Graph<'m>) -> impl Iterator<Item = TensorId> + 'm {
+    let outputs: HashSet<TensorId> = graph.outputs.iter().copied().collect();
     let results = graph.operators.iter().flat_map(|operator| &operator.outputs);
-    results.copied().filter(|id| !graph.outputs.contains(id))
+    results.copied().filter(move |id| !outputs.contains(id))
 }
 
 fn is_real(info: &TensorInfo<'_>) -> bool {

@@ -1,10 +1,11 @@
 //! What goes into a model: arrays from files, each for one input.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use burnlite_quantize::{Sample, SampleFault};
 use burnlite_runtime::{Error as RuntimeError, Interpreter};
-use burnlite_tflite::{ElementType, Graph, Model, Signature, Tensor};
+use burnlite_tflite::{ElementType, Graph, Model, Signature, Tensor, TensorId};
 
 use crate::arguments::FeedArguments;
 use crate::array::{Array, is_quantized, with_element};
@@ -325,11 +326,14 @@ fn npy_file(path: &str) -> Result<Given, Error> {
 }
 
 fn names_of_inputs(graph: &Graph<'_>, signature: Option<&Signature>) -> Vec<Vec<String>> {
+    let mut in_signature: HashMap<TensorId, Vec<&String>> = HashMap::new();
+    for (name, id) in signature.into_iter().flat_map(|signature| &signature.inputs) {
+        in_signature.entry(*id).or_default().push(name);
+    }
     let names = |id| {
-        let tensor = graph.tensor(id).map(|tensor| tensor.name.clone());
-        let in_signature = signature.into_iter().flat_map(|signature| &signature.inputs);
-        let in_signature = in_signature.filter(|(_, tensor)| *tensor == id).map(|(name, _)| name.clone());
-        let mut names: Vec<String> = tensor.into_iter().chain(in_signature).collect();
+        let tensor = graph.tensor(id).map(|tensor| &tensor.name);
+        let in_signature = in_signature.get(&id).into_iter().flatten().copied();
+        let mut names: Vec<String> = tensor.into_iter().chain(in_signature).cloned().collect();
         names.dedup();
         names
     };

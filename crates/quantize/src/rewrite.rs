@@ -7,7 +7,7 @@ mod layer;
 mod weights_only;
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use burnlite_runtime::{Error as RuntimeError, Interpreter, InterpreterOptions, Kernels, Numerics};
 use burnlite_tflite::{
@@ -25,7 +25,8 @@ use crate::{
     Calibration, Error, FloatOperator, OperatorFault, OperatorPrecision, Precision, Quantizer, Report,
     Scheme, SecondMoments,
 };
-use activations::Home;
+use activations::{Home, Version};
+use constants::Versions;
 
 /// The metadata entry that says which release of TensorFlow has the model's operators; its text takes 16 bytes.
 const MIN_RUNTIME_VERSION: &str = "min_runtime_version";
@@ -140,8 +141,9 @@ fn integers<'a>(
         twins: BTreeMap::new(),
         inputs: BTreeMap::new(),
         outputs: BTreeMap::new(),
-        rescaled: Vec::new(),
-        constants: Vec::new(),
+        rescaled: BTreeMap::new(),
+        constants: BTreeMap::new(),
+        read_as_floats: read_as_floats(graph, &rules),
         report,
     };
     rewriter.rewrite(&model.signatures)
@@ -157,6 +159,13 @@ fn rules_of_part(rules: &[OperatorRule], number: usize) -> Vec<Option<Rule>> {
         _ => None,
     };
     rules.iter().map(of_part).collect()
+}
+
+/// The tensors that operators that stay float, or the caller, read.
+fn read_as_floats(graph: &Graph<'_>, rules: &[OperatorRule]) -> BTreeSet<TensorId> {
+    let floats = graph.operators.iter().zip(rules).filter(|(_, rule)| rule.is_err());
+    let operands = floats.flat_map(|(operator, _)| operator.inputs.iter().flatten());
+    operands.chain(&graph.outputs).copied().collect()
 }
 
 /// A report that knows the operators.
@@ -231,11 +240,12 @@ struct Rewriter<'s, 'a> {
     /// The tensors that the caller sets and reads, where they are not those of the float model.
     inputs: BTreeMap<TensorId, TensorId>,
     outputs: BTreeMap<TensorId, TensorId>,
-    /// Activations that were rescaled, with the part and the parameters of what they have become.
-    rescaled: Vec<(TensorId, (usize, Parameters), TensorId)>,
-    /// Constants that were quantized, with the float tensors they come from: a constant with several users may need
-    /// other integers for each.
-    constants: Vec<(TensorId, TensorId)>,
+    /// What activations were rescaled to.
+    rescaled: BTreeMap<Version, TensorId>,
+    /// What constants were quantized to: one with several users may need other integers for each.
+    constants: BTreeMap<TensorId, Versions>,
+    /// What operators that stay float, or the caller, read.
+    read_as_floats: BTreeSet<TensorId>,
     report: Report,
 }
 

@@ -154,7 +154,7 @@ pub enum Error {
     /// The model asks for more memory than the options allow.
     #[error("the model's {what} need {bytes} bytes, more than the limit of {limit}")]
     TooLarge {
-        /// `tensors` or `packed weights`.
+        /// `tensors`, `packed weights` or `the kernels' tables`.
         what: &'static str,
         /// Bytes needed.
         bytes: usize,

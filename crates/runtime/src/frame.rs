@@ -32,7 +32,7 @@ impl Place {
 }
 
 /// A range of the arena.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(crate) struct Region {
     pub(crate) offset: usize,
     pub(crate) bytes: usize,

@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::frame::{Place, elements, elements_mut};
 use crate::kernels::Kernels;
 use crate::ops::{Implementation, operators};
-use crate::plan::{ArenaRegion, Plan};
+use crate::plan::{ArenaRegion, Plan, PlannedTensor};
 use crate::signature::{self, SignatureTensors};
 
 /// Whose arithmetic is reproduced, where the two reference implementations of TensorFlow Lite differ.
@@ -62,7 +62,8 @@ pub struct InterpreterOptions {
     pub threads: usize,
     /// The signature whose graph is run; by default it is the model's first graph.
     pub signature: Option<String>,
-    /// The most memory that tensors may take, in bytes (1 GiB by default): a bound on what a hostile file can ask for.
+    /// The most memory that tensors may take, in bytes (1 GiB by default): a bound on what a hostile file can ask for. As much
+    /// again may be taken by constants that are computed in advance, and by tables of kernels; by the latter at least 16 MiB.
     pub max_arena_bytes: usize,
     /// The most memory that packed weights may take, in bytes (1 GiB by default). They are counted after each operator, so one
     /// more may be packed before the model is refused.
@@ -96,6 +97,12 @@ impl InterpreterOptions {
         #[cfg(not(feature = "std"))]
         let threads = 1;
         threads
+    }
+
+    /// The most memory that kernels' tables may take, such as multipliers of channels: a small part of what tensors take in
+    /// honest models, so only a bound.
+    pub(crate) fn max_table_bytes(&self) -> usize {
+        self.max_arena_bytes.max(1 << 24)
     }
 
     /// Whether inputs last until the next run.
@@ -394,14 +401,10 @@ impl<'m> Interpreter<'m> {
     pub fn tensor<T: Element>(&self, id: TensorId) -> Result<&[T], Error> {
         self.check_tensor(id)?;
         self.check_type::<T>(id)?;
-        let (graph, index) = (self.plan.graph, id.index());
-        let kept = self.options.keep_intermediates
-            || graph.tensors[index].is_variable
-            || graph.inputs.contains(&id)
-            || graph.outputs.contains(&id);
-        let not_kept = || Error::NotKept { name: graph.tensors[index].name.clone() };
-        match self.plan.tensors[index].place {
-            Place::Arena(_) if !kept => Err(not_kept()),
+        let PlannedTensor { place, is_kept, .. } = self.plan.tensors[id.index()];
+        let not_kept = || Error::NotKept { name: self.plan.graph.tensors[id.index()].name.clone() };
+        match place {
+            Place::Arena(_) if !is_kept => Err(not_kept()),
             _ => self.elements(id).ok_or_else(not_kept),
         }
     }

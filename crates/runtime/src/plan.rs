@@ -44,6 +44,12 @@ pub(crate) trait Kernel: Debug + Send + Sync {
         0
     }
 
+    /// Bytes of what the kernel computed in advance beside packed weights, where these grow with a file's extents or the
+    /// number of its dimensions.
+    fn table_bytes(&self) -> usize {
+        0
+    }
+
     /// What the kernel does, if it is something that the kernel before it could do at once.
     fn pooling(&self) -> Option<MaxPooling> {
         None
@@ -148,6 +154,8 @@ pub(crate) struct Plan<'m> {
 pub(crate) struct PlannedTensor {
     pub(crate) shape: Vec<usize>,
     pub(crate) place: Place,
+    /// Whether its value is there after a run.
+    pub(crate) is_kept: bool,
 }
 
 /// A graph that runs once, before the first run of the graph that asks for it.
@@ -191,12 +199,17 @@ impl<'m> Plan<'m> {
         planner.inputs(input_shapes)?;
         let planned = planner.finish()?;
         let (regions, arena_bytes) = memory.regions()?;
-        let tensors = planned.shapes.into_iter().zip(&planned.values);
+        let placed = planned.shapes.into_iter().zip(&planned.values).zip(&graph.tensors);
+        let mut tensors: Vec<_> = placed
+            .map(|((shape, value), tensor)| {
+                let is_kept = options.keep_intermediates || tensor.is_variable;
+                PlannedTensor { shape, place: value.place(&regions), is_kept }
+            })
+            .collect();
+        graph.inputs.iter().chain(&graph.outputs).for_each(|id| tensors[id.index()].is_kept = true);
         Ok(Self {
             graph,
-            tensors: tensors
-                .map(|(shape, value)| PlannedTensor { shape, place: value.place(&regions) })
-                .collect(),
+            tensors,
             arena_bytes,
             steps: planned.steps.into_iter().map(|step| step.placed(&regions)).collect(),
             states: memory.states.iter().map(|state| (regions[state.buffer], state.first_byte)).collect(),

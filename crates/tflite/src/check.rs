@@ -44,6 +44,9 @@ fn tensors_exist<'i>(
 }
 
 fn tensor(tensor: &Tensor<'_>) -> Result<(), TensorFault> {
+    if tensor.shape.len() > Tensor::MOST_DIMENSIONS {
+        return Err(TensorFault::Dimensions { found: tensor.shape.len() });
+    }
     let elements = tensor.checked_elements().ok_or(TensorFault::ShapeOverflow)?;
     if tensor.shape.iter().any(|&extent| i32::try_from(extent).is_err()) {
         return Err(TensorFault::ShapeOverflow);
@@ -85,4 +88,22 @@ fn quantization(tensor: &Tensor<'_>) -> Result<(), TensorFault> {
         return Err(TensorFault::QuantizedDimension { scales, dimension, shape: tensor.shape.clone() });
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ElementType, Model};
+
+    #[test]
+    fn a_tensor_has_32_dimensions_at_most() {
+        let with_dimensions = |count: usize| {
+            let mut model = Model::new(Graph::default());
+            model.graphs[0].add_tensor(Tensor::new("x", ElementType::Int8, alloc::vec![1; count]));
+            model.check()
+        };
+        assert_eq!(with_dimensions(32), Ok(()));
+        let expected = "tensor 0 'x': the shape has 33 dimensions, more than 32";
+        assert_eq!(alloc::string::ToString::to_string(&with_dimensions(33).unwrap_err()), expected);
+    }
 }

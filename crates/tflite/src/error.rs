@@ -145,6 +145,12 @@ pub enum TensorFault {
     /// The number of elements, or one extent, is beyond what the format and memory can hold.
     #[error("the shape has more elements than the format or memory can hold")]
     ShapeOverflow,
+    /// There are more dimensions than [`Tensor::MOST_DIMENSIONS`](crate::Tensor::MOST_DIMENSIONS).
+    #[error("the shape has {found} dimensions, more than {}", crate::Tensor::MOST_DIMENSIONS)]
+    Dimensions {
+        /// How many there are.
+        found: usize,
+    },
     /// A dimension is negative.
     #[error("dimension {dimension} is negative: {extent}")]
     NegativeDimension {

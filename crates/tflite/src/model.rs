@@ -209,6 +209,10 @@ impl<'a> Graph<'a> {
 }
 
 impl<'a> Tensor<'a> {
+    /// The most dimensions that a tensor may have. Every operator's results repeat its operands' dimensions, so that without a
+    /// bound a small file would take much memory; NumPy's arrays had the same one until its version 2.
+    pub const MOST_DIMENSIONS: usize = 32;
+
     /// A tensor that is computed when the model runs.
     pub fn new(name: impl Into<String>, element_type: ElementType, shape: impl Into<Vec<usize>>) -> Self {
         Self { name: name.into(), element_type, shape: shape.into(), ..Self::default() }

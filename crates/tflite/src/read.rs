@@ -112,6 +112,8 @@ fn tensor<'a>(
     table: &Table<'_, 'a>,
     buffers: &[Option<&'a [u8]>],
 ) -> Result<Tensor<'a>, Error> {
+    // Many references may name the same table: each becomes a tensor.
+    table.spend(size_of::<Tensor<'_>>())?;
     let name = string(table, slots::tensor::NAME)?;
     let fault = |reason| Error::Tensor { index, name: name.clone(), reason };
     let extents: Vec<i32> = table.scalars(slots::tensor::SHAPE)?.unwrap_or_default();
@@ -176,7 +178,7 @@ fn operator(index: usize, table: &Table<'_, '_>, codes: &[OperatorCode<'_>]) -> 
     let code_index: u32 = scalar(table, slots::operator::OPCODE_INDEX, "opcode_index", 0)?;
     let code = indexed(codes, code_index, "operator code", || alloc::format!("operator {index}"))?;
     // Each custom operator gets a copy of its code's name.
-    table.spend(code.custom.len())?;
+    table.spend(size_of::<Operator>().saturating_add(code.custom.len()))?;
     let union = table.scalar(slots::operator::OPTIONS_TYPE)?.map_or(0, u8::from_le_bytes);
     let options = table.table(slots::operator::OPTIONS, "BuiltinOptions")?.map(|table| (union, table));
     let inputs: Vec<i32> = table.scalars(slots::operator::INPUTS)?.unwrap_or_default();

@@ -22,6 +22,50 @@ pub(crate) fn write(model: &Model<'_>) -> Result<Vec<u8>, Error> {
     Ok(writer.model(model))
 }
 
+/// The most bytes of a file: a little less than offsets can span.
+const LARGEST_FILE: usize = (1 << 31) - (1 << 16);
+
+/// More bytes than the tables of a model take in a file: each is smaller than the value that it is read into.
+fn table_bytes(model: &Model<'_>) -> usize {
+    /// What a table takes beside its fields, and what aligns it.
+    const TABLE: usize = 64;
+    let tensor = |tensor: &Tensor<'_>| {
+        let quantization = tensor.quantization.as_ref().map_or(0, |it| 12 * it.scale.len());
+        let range = tensor.range.as_ref().map_or(0, |it| 4 * (it.min.len() + it.max.len()));
+        let signature = tensor.shape_signature.as_ref().map_or(0, Vec::len);
+        size_of::<Tensor<'_>>()
+            + 2 * TABLE
+            + tensor.name.len()
+            + quantization
+            + range
+            + 4 * (tensor.shape.len() + signature)
+    };
+    let operator = |operator: &Operator| {
+        let options = match &operator.op {
+            Op::Reshape(options) => 4 * options.new_shape.len(),
+            Op::Squeeze(options) => 4 * options.squeeze_dims.len(),
+            Op::VarHandle(options) => options.container.len() + options.shared_name.len(),
+            _ => 0,
+        };
+        let tensors = operator.inputs.len() + operator.outputs.len() + operator.intermediates.len();
+        size_of::<Operator>() + 2 * TABLE + options + 4 * tensors
+    };
+    let graph = |graph: &Graph<'_>| {
+        let tensors: usize = graph.tensors.iter().map(tensor).sum();
+        let operators: usize = graph.operators.iter().map(operator).sum();
+        tensors + operators + TABLE + graph.name.len() + 4 * (graph.inputs.len() + graph.outputs.len())
+    };
+    let names = |names: &[(alloc::string::String, TensorId)]| -> usize {
+        names.iter().map(|(name, _)| 2 * TABLE + name.len()).sum()
+    };
+    let signature = |it: &Signature| 2 * TABLE + it.key.len() + names(&it.inputs) + names(&it.outputs);
+    let graphs: usize = model.graphs.iter().map(graph).sum();
+    let signatures: usize = model.signatures.iter().map(signature).sum();
+    let metadata: usize = model.metadata.iter().map(|entry| 2 * TABLE + entry.name.len()).sum();
+    // An operator code has a table, and so has each buffer; there are fewer of them than operators, tensors and metadata.
+    graphs + signatures + metadata + 4 * TABLE + model.description.len()
+}
+
 type Builder = FlatBufferBuilder<'static>;
 type TableVector = WIPOffset<Vector<'static, ForwardsUOffset<flatbuffers::TableFinishedWIPOffset>>>;
 
@@ -31,6 +75,11 @@ struct Writer<'m> {
     codes: Vec<OperatorCode<'m>>,
     buffers: Vec<&'m [u8]>,
     buffer_of: BTreeMap<&'m [u8], u32>,
+    /// The buffers of data by where they lie: tensors may share them, and then need not be compared.
+    buffer_at: BTreeMap<(*const u8, usize), u32>,
+    /// Bytes of the buffers, and of all data that was compared.
+    written: usize,
+    compared: usize,
 }
 
 struct OperatorCode<'m> {
@@ -44,16 +93,14 @@ impl<'m> Writer<'m> {
             for (index, operator) in graph.operators.iter().enumerate() {
                 self.collect_code(graph, index, operator)?;
             }
-            graph
-                .tensors
-                .iter()
-                .filter_map(|tensor| tensor.data.as_deref())
-                .for_each(|data| self.collect_data(data));
+            let mut data = graph.tensors.iter().filter_map(|tensor| tensor.data.as_deref());
+            data.try_for_each(|data| self.collect_data(data))?;
         }
-        model.metadata.iter().for_each(|entry| self.collect_data(&entry.data));
-        let bytes = self.buffers.iter().map(|data| data.len()).sum();
-        // Tables come on top, so stay well below the 2^31 bytes that offsets can span.
-        if bytes > (1 << 31) - (1 << 26) { Err(Error::TooLarge { bytes }) } else { Ok(()) }
+        model.metadata.iter().try_for_each(|entry| self.collect_data(&entry.data))?;
+        // Offsets span 2^31 bytes.
+        let padding = self.buffers.len().saturating_mul(2 * DATA_ALIGNMENT);
+        let bytes = table_bytes(model).saturating_add(self.written).saturating_add(padding);
+        if bytes > LARGEST_FILE { Err(Error::TooLarge { bytes }) } else { Ok(()) }
     }
 
     /// One code for each kind of operator, with the highest version that any of its operators needs.
@@ -69,16 +116,27 @@ impl<'m> Writer<'m> {
         Ok(())
     }
 
-    fn collect_data(&mut self, data: &'m [u8]) {
+    /// Data of a small file may overlap, and be more than can be written, or compared in time.
+    fn collect_data(&mut self, data: &'m [u8]) -> Result<(), Error> {
+        let place = (data.as_ptr(), data.len());
+        if self.buffer_at.contains_key(&place) {
+            return Ok(());
+        }
+        self.compared = self.compared.saturating_add(data.len());
         // Buffer 0 is the empty one; data start after it.
         let next = u32::try_from(self.buffers.len() + 1).expect("fewer than 2^32 buffers fit in memory");
-        if *self.buffer_of.entry(data).or_insert(next) == next {
+        let buffer = *self.buffer_of.entry(data).or_insert(next);
+        self.buffer_at.insert(place, buffer);
+        if buffer == next {
             self.buffers.push(data);
+            self.written = self.written.saturating_add(data.len());
         }
+        let bytes = self.written.max(self.compared / 2);
+        if bytes > LARGEST_FILE { Err(Error::TooLarge { bytes }) } else { Ok(()) }
     }
 
     fn buffer_index(&self, data: Option<&[u8]>) -> u32 {
-        data.map_or(0, |data| self.buffer_of[data])
+        data.map_or(0, |data| self.buffer_at[&(data.as_ptr(), data.len())])
     }
 
     fn model(&self, model: &Model<'_>) -> Vec<u8> {

@@ -22,11 +22,17 @@ pub struct SecondMoments {
     /// Of no samples: it knows the model.
     model: Calibration,
     layers: BTreeMap<usize, Moments>,
+    /// Bytes of the layers' moments.
+    bytes: u64,
 }
 
 impl SecondMoments {
     /// The largest number of weights of a channel: they take 67 MB.
     pub const MOST_INPUTS: usize = 4096;
+
+    /// The most bytes of all layers' moments: 4 GiB. A small model may have thousands of layers that share their weights; those
+    /// behind what fits are in no moments.
+    pub const MOST_BYTES: u64 = 1 << 32;
 
     /// Runs the float model on every sample and takes note of the inputs of its layers. Options, samples and `progress` are
     /// those of [`Calibration::extend`](crate::Calibration::extend).
@@ -41,7 +47,7 @@ impl SecondMoments {
         progress: impl FnMut(usize),
     ) -> Result<Self, Error> {
         let graph = float_graph(model)?;
-        let mut moments = Self { model: Calibration::empty(model)?, layers: BTreeMap::new() };
+        let mut moments = Self { model: Calibration::empty(model)?, layers: BTreeMap::new(), bytes: 0 };
         let observe = |interpreter: &Interpreter<'_>| Ok(moments.observe(interpreter, graph)?);
         for_each_sample(model, options, samples, progress, observe)?;
         moments.layers.values_mut().for_each(Moments::finish);
@@ -58,10 +64,25 @@ impl SecondMoments {
         self.model.check_graph(graph)
     }
 
+    /// Whether an operator has moments, which are made room for where they fit.
+    fn fits(&mut self, operator: usize, windows: &Windows) -> bool {
+        if self.layers.contains_key(&operator) {
+            return true;
+        }
+        let [groups, inputs] = [windows.groups(), windows.inputs()].map(|count| count as u64);
+        let values = inputs.saturating_mul(inputs + 1) / 2;
+        let bytes = values.saturating_mul(groups).saturating_mul(8).saturating_add(self.bytes);
+        let fits = windows.inputs() <= Self::MOST_INPUTS && bytes <= Self::MOST_BYTES;
+        if fits {
+            self.bytes = bytes;
+        }
+        fits
+    }
+
     fn observe(&mut self, interpreter: &Interpreter<'_>, graph: &Graph<'_>) -> Result<(), RuntimeError> {
         for (index, operator) in graph.operators.iter().enumerate() {
             match input_of_layer(interpreter, graph, operator)? {
-                Some((windows, image)) if windows.inputs() <= Self::MOST_INPUTS => {
+                Some((windows, image)) if self.fits(index, &windows) => {
                     let moments = self.layers.entry(index).or_insert_with(|| Moments::new(&windows));
                     moments.observe(&windows, image);
                 }

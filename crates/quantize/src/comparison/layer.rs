@@ -1,6 +1,6 @@
 //! One tensor of both models.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use burnlite_runtime::{Error as RuntimeError, Interpreter};
 use burnlite_tflite::{Element, ElementType, Graph, Operator, Tensor, TensorId};
@@ -12,6 +12,7 @@ use crate::rules::{Rule, is_real, rule};
 pub(super) struct Layer {
     float: TensorId,
     counterpart: TensorId,
+    is_output: bool,
     element_type: ElementType,
     /// `None` where the counterpart is float.
     integers: Option<Integers>,
@@ -78,6 +79,7 @@ impl Layer {
             let twin = twin("_int16").or_else(|| twin("_int8")).filter(is_quantized);
             twin.or_else(|| by_name.get(&name[..]).copied())
         };
+        let outputs: HashSet<TensorId> = float.outputs.iter().copied().collect();
         let inputs = float.inputs.iter().map(|&id| (id, None));
         let results = float
             .operators
@@ -89,6 +91,7 @@ impl Layer {
             Some(Self {
                 float: id,
                 counterpart,
+                is_output: outputs.contains(&id),
                 element_type: tensor.element_type,
                 integers: Integers::of(tensor),
                 difference: Difference::default(),
@@ -142,7 +145,7 @@ impl Layer {
     pub(super) fn comparison(&self, graph: &Graph<'_>) -> LayerComparison {
         LayerComparison {
             name: graph.tensors[self.float.index()].name.clone(),
-            is_output: graph.outputs.contains(&self.float),
+            is_output: self.is_output,
             element_type: self.element_type,
             measures: self.difference.measures(),
             saturated: self.integers.as_ref().map_or(0, |integers| integers.saturated),

@@ -22,6 +22,9 @@ pub(super) struct Home {
     is_of_floats: bool,
 }
 
+/// Integers of an activation: the part, the bits of the scale, and the zero point.
+pub(super) type Version = (TensorId, usize, u32, i64);
+
 /// Where an activation becomes integer.
 #[derive(Debug, Clone, Copy)]
 struct Settlement {
@@ -111,8 +114,8 @@ impl<'s, 'a> Rewriter<'s, 'a> {
         if home.is_none_or(|home| (home.part, home.parameters) == (part, parameters)) {
             return id;
         }
-        let found = self.rescaled.iter().find(|(of, to, _)| *of == id && *to == (part, parameters));
-        if let Some(&(_, _, rescaled)) = found {
+        let version = (id, part, parameters.scale.to_bits(), parameters.zero_point);
+        if let Some(&rescaled) = self.rescaled.get(&version) {
             return rescaled;
         }
         let rescaled = self.add_activation(id, part, parameters);
@@ -120,7 +123,7 @@ impl<'s, 'a> Rewriter<'s, 'a> {
         let of_floats = home.filter(|home| home.is_of_floats && home.part != part);
         let written = of_floats.and_then(|_| self.twins.get(&id).copied()).unwrap_or(id);
         self.graph.operators.push(Operator::new(Op::Quantize, [written], [rescaled]));
-        self.rescaled.push((id, (part, parameters), rescaled));
+        self.rescaled.insert(version, rescaled);
         rescaled
     }
 

@@ -1,6 +1,8 @@
 //! Constants: their float values, and the integers that take their place.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use burnlite_tflite::{Element, Quantization, Tensor, TensorId};
 
@@ -8,6 +10,25 @@ use super::Rewriter;
 use crate::calibrate::first_not_finite;
 use crate::parameters::{ActivationValues, Channels, LayerScales, Parameters, Weights};
 use crate::{Error, Role};
+
+/// The integers that a float constant was quantized to.
+#[derive(Default)]
+pub(super) struct Versions {
+    count: usize,
+    /// The last of them with each digest.
+    by_digest: HashMap<u64, TensorId>,
+}
+
+/// A number that integers share with their equals, and hardly with others.
+fn digest(integers: &Tensor<'_>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    integers.data.hash(&mut hasher);
+    if let Some(Quantization { scale, zero_point, .. }) = &integers.quantization {
+        scale.iter().for_each(|scale| scale.to_bits().hash(&mut hasher));
+        zero_point.hash(&mut hasher);
+    }
+    hasher.finish()
+}
 
 impl<'s, 'a> Rewriter<'s, 'a> {
     /// The integers of a constant that an operator of a part reads in the place of an activation.
@@ -40,19 +61,19 @@ impl<'s, 'a> Rewriter<'s, 'a> {
     /// The tensor that holds the given integers of a float constant: the constant itself, unless somebody else needs its
     /// floats or other integers.
     pub(super) fn set_constant(&mut self, role: Role, float: TensorId, mut integers: Tensor<'a>) -> TensorId {
-        let versions = self.constants.iter().filter(|(source, _)| *source == float).map(|&(_, id)| id);
-        let versions: Vec<TensorId> = versions.collect();
+        let versions = self.constants.entry(float).or_default();
+        let digest = digest(&integers);
         let is_equal = |id: &TensorId| {
             let Tensor { element_type, data, quantization, .. } = &self.graph.tensors[id.index()];
             (*element_type, data, quantization)
                 == (integers.element_type, &integers.data, &integers.quantization)
         };
-        if let Some(id) = versions.iter().copied().find(is_equal) {
+        if let Some(&id) = versions.by_digest.get(&digest).filter(|id| is_equal(id)) {
             return id;
         }
-        let takes_its_place = versions.is_empty() && !self.has_float_user(float);
+        let takes_its_place = versions.count == 0 && !self.read_as_floats.contains(&float);
         if !takes_its_place {
-            integers.name = format!("{}_{}", integers.name, versions.len().max(1));
+            integers.name = format!("{}_{}", integers.name, versions.count.max(1));
         }
         self.report.add(role, &integers);
         let id = if takes_its_place {
@@ -61,15 +82,9 @@ impl<'s, 'a> Rewriter<'s, 'a> {
         } else {
             self.graph.add_tensor(integers)
         };
-        self.constants.push((float, id));
+        versions.count += 1;
+        versions.by_digest.insert(digest, id);
         id
-    }
-
-    /// Whether an operator that stays float, or the caller, reads a constant.
-    fn has_float_user(&self, id: TensorId) -> bool {
-        let operators = self.float.operators.iter().zip(self.rules);
-        let mut floats = operators.filter(|(_, rule)| rule.is_err()).map(|(operator, _)| operator);
-        floats.any(|operator| operator.inputs.contains(&Some(id))) || self.float.outputs.contains(&id)
     }
 
     /// A constant with the name and the shape of a float constant.

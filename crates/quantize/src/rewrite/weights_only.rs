@@ -19,16 +19,23 @@ pub(super) fn dynamic_range<'a>(source: &Graph<'a>) -> Result<(Graph<'a>, Report
     let mut graph = source.clone();
     let mut report = Report::new(Scheme::DynamicRange, &source.tensors);
     let mut quantized: BTreeMap<TensorId, TensorId> = BTreeMap::new();
+    let read_as_floats = read_as_floats(source);
     for (index, operator) in source.operators.iter().enumerate() {
         let Some((operands, weights)) = weights_of(source, operator) else { continue };
         let id = match quantized.get(&weights) {
             Some(&id) => id,
             None => {
-                let Some(integers) = integer_weights(&source.tensors[weights.index()], operands)? else {
+                let Some(mut integers) = integer_weights(&source.tensors[weights.index()], operands)? else {
                     continue;
                 };
                 report.add(Role::Weights, &integers);
-                let id = replace(&mut graph, source, weights, integers);
+                let id = if read_as_floats.contains(&weights) {
+                    integers.name = format!("{}_int8", integers.name);
+                    graph.add_tensor(integers)
+                } else {
+                    graph.tensors[weights.index()] = integers;
+                    weights
+                };
                 quantized.insert(weights, id);
                 id
             }
@@ -99,21 +106,13 @@ fn integer_weights<'a>(tensor: &Tensor<'a>, operands: WeightedOperands) -> Resul
     }))
 }
 
-/// Puts integers in the place of a float constant, or beside it where somebody reads its floats.
-fn replace<'a>(
-    graph: &mut Graph<'a>,
-    source: &Graph<'a>,
-    id: TensorId,
-    mut integers: Tensor<'a>,
-) -> TensorId {
-    let is_weight =
-        |operator: &Operator| weights_of(source, operator).is_some_and(|(_, weights)| weights == id);
-    let uses = |operator: &Operator| operator.inputs.iter().filter(|&&input| input == Some(id)).count();
-    let is_read = source.operators.iter().any(|operator| uses(operator) > usize::from(is_weight(operator)));
-    if is_read || source.outputs.contains(&id) {
-        integers.name = format!("{}_int8", integers.name);
-        return graph.add_tensor(integers);
+/// The tensors that somebody reads otherwise than as the weights of a layer.
+fn read_as_floats(graph: &Graph<'_>) -> BTreeSet<TensorId> {
+    let mut read: BTreeSet<TensorId> = graph.outputs.iter().copied().collect();
+    for operator in &graph.operators {
+        let weights = weights_of(graph, operator).map(|(operands, _)| operands.weights);
+        let others = operator.inputs.iter().enumerate().filter(|&(position, _)| Some(position) != weights);
+        read.extend(others.filter_map(|(_, id)| *id));
     }
-    graph.tensors[id.index()] = integers;
-    id
+    read
 }

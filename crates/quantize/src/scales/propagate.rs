@@ -25,7 +25,8 @@ pub(super) fn scales(source: Source<'_, '_>) -> Result<Scales, Error> {
     }
     let held = tensors.iter().map(Option::is_some).collect();
     let scales = Scales { tensors, ..Scales::default() };
-    let mut propagation = Propagation { source, neighbours, held, scales, visited: BTreeSet::new() };
+    let (visited, untried) = (BTreeSet::new(), (0..source.graph.operators.len()).collect());
+    let mut propagation = Propagation { source, neighbours, held, scales, visited, untried };
     propagation.run();
     let mut scales = propagation.scales;
     source.complete(&mut scales.tensors)?;
@@ -60,7 +61,8 @@ fn ranged(source: Source<'_, '_>) -> impl Iterator<Item = TensorId> {
 /// The tensors whose own range shall not count.
 fn redundant_ranges(source: Source<'_, '_>, neighbours: &Neighbours) -> BTreeSet<TensorId> {
     let graph = source.graph;
-    let joins = |operator| reals(graph, operator).count() > 1;
+    let joins: Vec<bool> =
+        graph.operators.iter().map(|operator| reals(graph, operator).nth(1).is_some()).collect();
     let mut redundant: BTreeSet<TensorId> = BTreeSet::new();
     for id in ranged(source) {
         let producer = neighbours.producer[id.index()].and_then(|index| source.rules[index]);
@@ -68,9 +70,8 @@ fn redundant_ranges(source: Source<'_, '_>, neighbours: &Neighbours) -> BTreeSet
             redundant.insert(id);
         }
         for &user in &neighbours.users[id.index()] {
-            let operator = &graph.operators[user];
-            if source.rules[user] == Some(Rule::SameScale) && !joins(operator) {
-                redundant.extend(real_results(graph, operator).map(|(_, id)| id));
+            if source.rules[user] == Some(Rule::SameScale) && !joins[user] {
+                redundant.extend(real_results(graph, &graph.operators[user]).map(|(_, id)| id));
             }
         }
     }
@@ -96,22 +97,28 @@ struct Propagation<'s, 'a> {
     scales: Scales,
     /// The operators that passed their scale on.
     visited: BTreeSet<usize>,
+    /// The operators that may know their scale by now.
+    untried: BTreeSet<usize>,
 }
 
 impl<'s> Propagation<'s, '_> {
     /// Visits operators from the last to the first, again as long as more of them learn their scale; one that sets a
     /// tensor has its neighbours visited next.
+    ///
+    /// An operator that did not know its scale learns it where a tensor of its own was set since: no other is visited again.
     fn run(&mut self) {
-        loop {
-            let before = self.visited.len();
-            let mut pending: Vec<usize> = (0..self.source.graph.operators.len()).collect();
+        let mut end = self.source.graph.operators.len();
+        while let Some(index) = self.untried.range(..end).next_back().copied() {
+            end = index;
+            let mut pending = vec![index];
             while let Some(index) = pending.pop() {
+                self.untried.remove(&index);
                 if self.visited.insert(index) && !self.visit(index, &mut pending) {
                     self.visited.remove(&index);
                 }
             }
-            if self.visited.len() == before {
-                break;
+            if self.untried.range(..end).next().is_none() {
+                end = self.source.graph.operators.len();
             }
         }
     }
@@ -174,6 +181,7 @@ impl<'s> Propagation<'s, '_> {
             unknown => {
                 *unknown = Some(parameters);
                 pending.extend(self.neighbours.producer[id.index()]);
+                self.untried.extend(&self.neighbours.users[id.index()]);
             }
         }
     }

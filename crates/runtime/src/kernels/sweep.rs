@@ -307,11 +307,12 @@ impl Walk {
             let (row, rest) = places.split_at_mut(self.left.min(places.len()));
             for place in &mut *row {
                 *place = self.place;
-                self.place += self.beside;
+                // Behind the last place any number may follow.
+                self.place = self.place.wrapping_add(self.beside);
             }
             self.left -= row.len();
             if self.left == 0 {
-                self.row += self.below;
+                self.row = self.row.wrapping_add(self.below);
                 (self.place, self.left) = (self.row, self.columns);
             }
             places = rest;

@@ -28,6 +28,10 @@ impl<K: Kernel> Kernel for Vectorized<K> {
         self.engine.kernels()
     }
 
+    fn table_bytes(&self) -> usize {
+        self.kernel.table_bytes()
+    }
+
     fn pooling(&self) -> Option<MaxPooling> {
         self.kernel.pooling()
     }

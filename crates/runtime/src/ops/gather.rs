@@ -132,6 +132,10 @@ struct DequantizedRows {
 }
 
 impl Kernel for DequantizedRows {
+    fn table_bytes(&self) -> usize {
+        size_of_val(&self.scales[..])
+    }
+
     fn run(&self, inputs: &Inputs<'_>, [output, ..]: &mut Writable<'_>) -> Result<(), OperatorFault> {
         let (table, indices) = (inputs.get::<i8>(1), self.indices.values(inputs));
         let rows = elements_mut(output).chunks_exact_mut(self.elements.max(1));

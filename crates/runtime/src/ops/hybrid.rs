@@ -122,6 +122,10 @@ impl<L: Layer> HybridLayer<L> {
 }
 
 impl<L: Layer> Kernel for HybridLayer<L> {
+    fn table_bytes(&self) -> usize {
+        size_of_val(&self.weight_scales[..])
+    }
+
     fn run(
         &self,
         inputs: &Inputs<'_>,

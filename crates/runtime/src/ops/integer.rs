@@ -273,6 +273,13 @@ impl<T: Integer, A: Accumulator> OutputStage<A> for Requantization<T> {
             Factors::FixedPoint(multipliers) => sum.requantize(multipliers[channel]),
         })
     }
+
+    fn table_bytes(&self) -> usize {
+        match &self.factors {
+            Factors::Double(factors) => size_of_val(&factors[..]),
+            Factors::FixedPoint(multipliers) => size_of_val(&multipliers[..]),
+        }
+    }
 }
 
 /// The multiplier nearest to `real`, if the accumulator's requantization is defined for it.

@@ -200,8 +200,7 @@ impl Layer {
             if self.is_time_major { (self.steps, self.batch) } else { (self.batch, self.steps) };
         Planned {
             updates: [OUTPUT_STATE, CELL_STATE].into(),
-            // Fewer than the bytes of all gates' weights, or of the state: no overflow.
-            scratch_bytes: [self.cells * Gate::ALL.len() * size_of::<C::State>()].into(),
+            scratch_bytes: [self.cells.saturating_mul(Gate::ALL.len() * size_of::<C::State>())].into(),
             ..Planned::new([first, second, self.outputs], Sequences { layer: self, cell })
         }
     }

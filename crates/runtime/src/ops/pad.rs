@@ -35,6 +35,10 @@ impl Kernel for Zeros {
         self.copies.run(inputs, writable)
     }
 
+    fn table_bytes(&self) -> usize {
+        self.copies.table_bytes()
+    }
+
     fn padding(&self) -> Option<ImagePadding> {
         self.padding
     }

@@ -215,6 +215,10 @@ struct Quantize<T> {
 }
 
 impl<T: Integer> Kernel for Quantize<T> {
+    fn table_bytes(&self) -> usize {
+        size_of_val(&self.parameters.pairs[..])
+    }
+
     fn run(&self, inputs: &Inputs<'_>, [output, ..]: &mut Writable<'_>) -> Result<(), OperatorFault> {
         let (input, output) = (inputs.get(0), elements_mut::<T>(output));
         match self.engine {
@@ -237,6 +241,10 @@ struct Dequantize<T> {
 }
 
 impl<T: Integer> Kernel for Dequantize<T> {
+    fn table_bytes(&self) -> usize {
+        size_of_val(&self.parameters.pairs[..])
+    }
+
     fn run(&self, inputs: &Inputs<'_>, [output, ..]: &mut Writable<'_>) -> Result<(), OperatorFault> {
         let (input, output) = (inputs.get::<T>(0), elements_mut(output));
         match self.engine {

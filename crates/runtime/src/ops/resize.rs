@@ -47,7 +47,8 @@ pub(crate) fn plan_nearest(
 ) -> Result<Planned, OperatorFault> {
     let &ResizeNearestNeighborOptions { align_corners, half_pixel_centers } = options;
     let images = Images::new(node, Alignment { align_corners, half_pixel_centers })?;
-    let pixel_bytes = images.channels * element_bytes(node, &node.input(0)?)?;
+    // It saturates only where an extent of 0 leaves no pixel to take.
+    let pixel_bytes = images.channels.saturating_mul(element_bytes(node, &node.input(0)?)?);
     Ok(match node.options.kernels.engine() {
         Some(_) => Planned::new(images.output_shape(), NearestLines::new(images, pixel_bytes)),
         None => Planned::new(images.output_shape(), Nearest { images, pixel_bytes }),
@@ -310,6 +311,10 @@ impl<T: Mixed> BilinearLines<T> {
 }
 
 impl<T: Mixed> Kernel for BilinearLines<T> {
+    fn table_bytes(&self) -> usize {
+        size_of_val(&self.rows[..]) + size_of_val(&self.columns[..])
+    }
+
     fn run(&self, inputs: &Inputs<'_>, [output, ..]: &mut Writable<'_>) -> Result<(), OperatorFault> {
         if !output.is_empty() {
             let (input, output) = (inputs.get(0), elements_mut(output));
@@ -412,6 +417,10 @@ impl NearestLines {
 }
 
 impl Kernel for NearestLines {
+    fn table_bytes(&self) -> usize {
+        size_of_val(&self.rows[..]) + size_of_val(&self.columns[..])
+    }
+
     fn run(&self, inputs: &Inputs<'_>, [output, ..]: &mut Writable<'_>) -> Result<(), OperatorFault> {
         let (images, input) = (&self.images, inputs.bytes(0));
         let line_bytes = images.columns.output * self.pixel_bytes;

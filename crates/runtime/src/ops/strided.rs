@@ -269,6 +269,11 @@ impl Kernel for Copies {
         }
         Ok(())
     }
+
+    fn table_bytes(&self) -> usize {
+        let axes: usize = self.0.iter().map(|part| size_of_val(&part.copy.axes[..])).sum();
+        size_of_val(&self.0[..]) + axes
+    }
 }
 
 /// The index that a number means, negative ones from the end; `None` outside.

@@ -38,6 +38,9 @@ use axis::{Joined, Phase};
 
 pub(crate) use axis::Axis;
 
+/// The most bytes that a channel's bias and multiplier take: 64 bits of each.
+const CHANNEL_BYTES: usize = 16;
+
 /// What the windows of a layer see: images of pixels of `groups * depth` elements.
 #[derive(Debug, Clone)]
 pub(crate) struct Patches {
@@ -189,7 +192,7 @@ impl Patches {
             && (rows.before, columns.before, columns.extent) == (0, 0, columns.input)
             && extent <= rows.input * self.line();
         let extent = if in_place { 0 } else { extent.max(rows.extent * self.line()) };
-        let result = rows.output * columns.output * channels;
+        let result = rows.output.saturating_mul(columns.output).saturating_mul(channels);
         let (threads, element) = (1, PhantomData);
         Some(TiledLayer {
             patches: self,
@@ -244,7 +247,7 @@ impl Part<'_> {
     fn runs(&self) -> (Vec<usize>, usize) {
         let Patches { groups, depth, .. } = *self.patches;
         if self.column.phase.dilation == 1 && groups == 1 {
-            let line = self.row.dilation * self.patches.line();
+            let line = self.row.dilation.saturating_mul(self.patches.line());
             return ((0..self.row.taps).map(|row| row * line).collect(), self.column.phase.taps * depth);
         }
         (self.taps(), depth)
@@ -253,7 +256,9 @@ impl Part<'_> {
     /// Where the pixels under the taps of a window begin.
     fn taps(&self) -> Vec<usize> {
         let (row, column) = (self.row, &self.column.phase);
-        let steps = [row.dilation * self.patches.line(), column.dilation * self.patches.pixel()];
+        // Beside a single tap a dilation says nothing, and may be any number; so may a stride beside a single window.
+        let steps = [(row.dilation, self.patches.line()), (column.dilation, self.patches.pixel())];
+        let steps = steps.map(|(dilation, elements)| dilation.saturating_mul(elements));
         let columns = |row| (0..column.taps).map(move |column| row * steps[0] + column * steps[1]);
         (0..self.row.taps).flat_map(columns).collect()
     }
@@ -262,16 +267,19 @@ impl Part<'_> {
     fn sweep(&self, channels: usize) -> Sweep {
         let (row, column) = (self.row, &self.column.phase);
         let [line, pixel] = [self.patches.line(), self.patches.pixel()];
-        let result_line = self.patches.columns.output * channels;
+        let result_line = self.patches.columns.output.saturating_mul(channels);
         Sweep {
             windows: (row.count, column.count),
             begins: Grid {
                 first: row.begin * line + column.begin * pixel,
-                steps: (row.stride * line, column.stride * pixel),
+                steps: (row.stride.saturating_mul(line), column.stride.saturating_mul(pixel)),
             },
             pixels: Grid {
                 first: row.first_output * result_line + column.first_output * channels,
-                steps: (row.output_step * result_line, column.output_step * channels),
+                steps: (
+                    row.output_step.saturating_mul(result_line),
+                    column.output_step.saturating_mul(channels),
+                ),
             },
             group: self.patches.depth,
             channels: channels * self.column.pixels.len(),
@@ -429,6 +437,12 @@ impl<T: Element, K: Cells<T> + PackedPanels> TiledLayer<T, K> {
         self.parts.iter().flat_map(|part| &part.kernels).map(K::packed_bytes).sum()
     }
 
+    /// Biases and multipliers, of at most [`CHANNEL_BYTES`] for each channel.
+    fn table_bytes(&self) -> usize {
+        let channels = self.parts.iter().flat_map(|part| &part.kernels).map(K::channels);
+        channels.map(|channels| channels.next_multiple_of(PANEL) * CHANNEL_BYTES).sum()
+    }
+
     /// Copies an image to where it belongs between its padding.
     #[inline(always)]
     fn lay_out(&self, image: &[T], zero_point: i32, laid_out: &mut [K::Cell]) {
@@ -479,6 +493,10 @@ impl<T: Element, K: Cells<T> + Tiles<T> + PackedPanels> Kernel for TiledLayer<T,
 
     fn packed_bytes(&self) -> usize {
         self.packed_bytes()
+    }
+
+    fn table_bytes(&self) -> usize {
+        self.table_bytes()
     }
 
     fn fuse(&mut self, pooling: &MaxPooling) -> bool {

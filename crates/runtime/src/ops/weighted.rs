@@ -34,12 +34,20 @@ pub(crate) trait Arithmetic: Debug + Send + Sync + 'static {
     }
 }
 
+/// What a channel's scale, multiplier and bias take while a layer is planned, at most.
+const CHANNEL_BYTES: usize = 32;
+
 /// What becomes of a sum of products.
 pub(crate) trait OutputStage<Sum>: Debug + Send + Sync + 'static {
     type Output: Element;
 
     /// The output for a sum of the given channel, with the biases of all channels; of none if there is no bias.
     fn output(&self, channel: usize, sum: Sum, bias: &[Sum]) -> Self::Output;
+
+    /// As [`Kernel::table_bytes`].
+    fn table_bytes(&self) -> usize {
+        0
+    }
 }
 
 /// Which inputs meet which weights.
@@ -137,6 +145,10 @@ impl Weighted<'_, '_> {
         let node = self.node;
         let (input, weights) = (node.input(self.positions.input)?, node.input(self.positions.weights)?);
         let bias = node.optional_input(self.positions.bias);
+        if self.channels.saturating_mul(CHANNEL_BYTES) > node.options.max_table_bytes() {
+            let what = alloc::format!("the tables of {} channels take too much memory", self.channels);
+            return Err(OperatorFault::Shape { what, found: weights.shape.into() });
+        }
         if let Some(bias) = bias
             && bias.elements() != self.channels
         {
@@ -299,6 +311,10 @@ impl<L: Layer, A: Arithmetic, S: OutputStage<A::Sum>> Kernel for LayerKernel<L, 
             });
         }
         Ok(())
+    }
+
+    fn table_bytes(&self) -> usize {
+        self.stage.table_bytes()
     }
 
     fn kernels(&self) -> Kernels {

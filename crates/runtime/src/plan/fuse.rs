@@ -3,6 +3,7 @@
 use burnlite_tflite::{Operator, TensorId};
 
 use super::memory::Value;
+use super::node::Reader;
 use super::planner::Planner;
 use super::{Planned, Source};
 use crate::error::Error;
@@ -20,10 +21,12 @@ pub(crate) struct MaxPooling {
 impl MaxPooling {
     /// Whether no pixel lies in two windows, and no window is empty: then fusing computes nothing twice.
     pub(crate) fn computes_once(&self) -> bool {
+        // Where the first and the last window have a pixel, those between them do.
         let once = |windows: &Windows| {
+            let ends = [0, windows.output.saturating_sub(1)];
             windows.stride >= windows.taps
                 && windows.dilation == 1
-                && (0..windows.output).all(|index| !windows.taps_inside(index).is_empty())
+                && ends.iter().all(|&index| windows.output == 0 || !windows.taps_inside(index).is_empty())
         };
         once(&self.rows) && once(&self.columns)
     }
@@ -95,8 +98,7 @@ impl Planner<'_, '_> {
 
     /// Whether one operator reads the tensor, once, and nobody else.
     fn is_read_once(&self, id: TensorId) -> bool {
-        let readers = self.graph.operators.iter().flat_map(|operator| operator.inputs.iter().flatten());
-        readers.filter(|&&reader| reader == id).count() == 1 && !self.graph.outputs.contains(&id)
+        matches!(self.readers[id.index()], Reader::Operator(_))
     }
 }
 

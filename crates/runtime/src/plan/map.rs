@@ -1,5 +1,6 @@
 //! What lies where in the arena, and when.
 
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use burnlite_tflite::TensorId;
@@ -28,65 +29,96 @@ impl Plan<'_> {
     /// shapes are one of them.
     pub(crate) fn arena_map(&self, options: &InterpreterOptions) -> Vec<ArenaRegion> {
         let last = if options.keeps_inputs() { None } else { Some(0) };
-        let input = |&id: &TensorId| Some(entry(Some(id), self.region(id)?, (None, last)));
-        let state = |&(region, _): &(Region, u8)| entry(self.variable_in(region), region, (None, None));
-        let mut map: Vec<_> = self.graph.inputs.iter().filter_map(input).collect();
-        map.extend(self.states.iter().map(state));
+        let mut map = Map::default();
+        for (id, region) in self.graph.inputs.iter().filter_map(|&id| Some((id, self.region(id)?))) {
+            map.write(Some(id), region, (None, last));
+        }
+        let (variables, results) = (self.variables(), self.results());
+        for &(region, _) in &self.states {
+            map.write(variables.get(&region).copied(), region, (None, None));
+        }
+        let states: BTreeSet<Region> = self.states.iter().map(|&(region, _)| region).collect();
         for step in &self.steps {
             let reads = step.inputs.iter().filter_map(|place| place.region());
-            reads.for_each(|region| keep(&mut map, region, Some(step.operator)));
-            for &(region, position) in &step.writable {
-                if self.states.iter().any(|&(state, _)| state == region) {
-                    continue;
-                }
-                let tensor = self.result_in(step, region, position);
+            reads.for_each(|region| map.keep(region, Some(step.operator)));
+            for &(region, position) in step.writable.iter().filter(|(region, _)| !states.contains(region)) {
+                // The result of the step's operator or, where that is computed at once with one behind it, of that one.
+                let tensor = results.range((region, step.operator)..).next();
+                let tensor =
+                    tensor.filter(|((found, _), _)| *found == region && self.is_result(step, position));
+                let tensor = tensor.map(|(_, &id)| id);
                 let first = Some(step.operator);
                 let is_kept = options.keep_intermediates && tensor.is_some();
-                map.push(entry(tensor, region, (first, if is_kept { None } else { first })));
+                map.write(tensor, region, (first, if is_kept { None } else { first }));
             }
         }
         for region in self.graph.outputs.iter().filter_map(|&id| self.region(id)) {
-            keep(&mut map, region, None);
+            map.keep(region, None);
         }
-        map.retain(|region| region.bytes > 0);
-        map
+        map.regions.retain(|region| region.bytes > 0);
+        map.regions
     }
 
     fn region(&self, id: TensorId) -> Option<Region> {
         self.tensors[id.index()].place.region()
     }
 
-    /// The tensor that is the variable in the region.
-    fn variable_in(&self, region: Region) -> Option<TensorId> {
-        let ids = (0..).map(TensorId).zip(&self.graph.tensors);
-        let mut variables = ids.filter(|(_, tensor)| tensor.is_variable).map(|(id, _)| id);
-        variables.find(|&id| self.region(id) == Some(region))
+    /// The first of the tensors that are the variable in each region.
+    fn variables(&self) -> BTreeMap<Region, TensorId> {
+        let mut variables = BTreeMap::new();
+        for (tensor, id) in self.graph.tensors.iter().zip((0..).map(TensorId)) {
+            if let (true, Some(region)) = (tensor.is_variable, self.region(id)) {
+                variables.entry(region).or_insert(id);
+            }
+        }
+        variables
     }
 
-    /// The tensor that a step writes into a region; none where it is scratch memory.
-    ///
-    /// It is the result of the step's operator, or, where that is computed at once with one behind it, of that one.
-    fn result_in(&self, step: &Step, region: Region, position: usize) -> Option<TensorId> {
-        let operators = &self.graph.operators[step.operator..];
-        let is_result = position < operators[0].outputs.len();
-        let mut results = operators.iter().flat_map(|operator| &operator.outputs).copied();
-        results.find(|&id| is_result && self.region(id) == Some(region))
+    /// The tensor that each operator computes into each region.
+    fn results(&self) -> BTreeMap<(Region, usize), TensorId> {
+        let mut results = BTreeMap::new();
+        for (index, operator) in self.graph.operators.iter().enumerate() {
+            for &id in &operator.outputs {
+                if let Some(region) = self.region(id) {
+                    results.entry((region, index)).or_insert(id);
+                }
+            }
+        }
+        results
+    }
+
+    /// Whether what a step writes at a position is a result, not scratch memory.
+    fn is_result(&self, step: &Step, position: usize) -> bool {
+        position < self.graph.operators[step.operator].outputs.len()
     }
 }
 
-fn entry(
-    tensor: Option<TensorId>,
-    Region { offset, bytes }: Region,
-    (first, last): (Option<usize>, Option<usize>),
-) -> ArenaRegion {
-    ArenaRegion { tensor, offset, bytes, first, last }
+/// A map that is being drawn.
+#[derive(Default)]
+struct Map {
+    regions: Vec<ArenaRegion>,
+    /// What was written last into each part of the arena.
+    latest: BTreeMap<Region, usize>,
 }
 
-/// Keeps what was written last into a region until the operator, or for ever. What is kept already stays so.
-fn keep(map: &mut [ArenaRegion], Region { offset, bytes }: Region, until: Option<usize>) {
-    let mut written = map.iter_mut().rev();
-    if let Some(region) = written.find(|region| (region.offset, region.bytes) == (offset, bytes)) {
-        region.last = region.last.and(until);
+impl Map {
+    fn write(
+        &mut self,
+        tensor: Option<TensorId>,
+        region: Region,
+        (first, last): (Option<usize>, Option<usize>),
+    ) {
+        let Region { offset, bytes } = region;
+        self.latest.insert(region, self.regions.len());
+        self.regions.push(ArenaRegion { tensor, offset, bytes, first, last });
+    }
+
+    /// Keeps what was written last into a region until the operator, or for ever. What is kept already stays so.
+    fn keep(&mut self, region: Region, until: Option<usize>) {
+        if let Some(&latest) = self.latest.get(&region) {
+            let region = &mut self.regions[latest];
+            region.last = region.last.and(until);
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the graphs of a model share while they are planned: one arena, constants, and the variables that keep their values.
 
 use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use burnlite_tflite::{ElementType, Graph, Tensor};
@@ -21,14 +22,22 @@ pub(super) struct Memory<'m> {
     limit: usize,
     /// The most bytes that packed weights may take.
     packed_limit: usize,
+    /// The most bytes that tables may take.
+    table_limit: usize,
     /// The moment of the operator that is being planned; 0 is before the first one.
     pub(super) now: usize,
     pub(super) buffers: Vec<Lifetime>,
     pub(super) constants: Vec<Constant<'m>>,
     computed_bytes: usize,
     packed_bytes: usize,
+    table_bytes: usize,
+    /// In the order of their buffers.
     pub(super) states: Vec<State>,
-    pub(super) variables: Vec<Variable<'m>>,
+    pub(super) variables: Vec<Variable>,
+    /// The variables by container and name.
+    pub(super) variable_of: BTreeMap<(&'m str, &'m str), usize>,
+    /// The graphs that CALL_ONCE asked for, by their index in the model.
+    pub(super) called: BTreeSet<usize>,
     pub(super) initializations: Vec<UnplacedInitialization<'m>>,
 }
 
@@ -72,13 +81,17 @@ impl<'m> Memory<'m> {
         Self {
             limit: options.max_arena_bytes,
             packed_limit: options.max_packed_bytes,
+            table_limit: options.max_table_bytes(),
             now: 0,
             buffers: Vec::new(),
             constants: Vec::new(),
             computed_bytes: 0,
             packed_bytes: 0,
+            table_bytes: 0,
             states: Vec::new(),
             variables: Vec::new(),
+            variable_of: BTreeMap::new(),
+            called: BTreeSet::new(),
             initializations: Vec::new(),
         }
     }
@@ -88,13 +101,14 @@ impl<'m> Memory<'m> {
         if tensor.element_type.bits().is_none() {
             return Err(Error::Unsized { name: tensor.name.clone(), element_type: tensor.element_type });
         }
-        // With extents of 0 taken as 1 no part of the product overflows either: operators multiply parts of shapes.
+        // With extents of 0 taken as 1 no part of the product is too large either: operators multiply parts of shapes, and
+        // note something for each channel.
         let bound = shape.iter().try_fold(1usize, |product, &extent| product.checked_mul(extent.max(1)));
-        let elements = bound.map(|_| shape.iter().product());
-        let bytes = elements.and_then(|elements| tensor.element_type.bytes_for(elements));
+        let bytes = bound.and_then(|elements| tensor.element_type.bytes_for(elements)).unwrap_or(usize::MAX);
         match bytes {
-            Some(bytes) if bytes <= self.limit => Ok(bytes),
-            _ => Err(too_large(bytes.unwrap_or(usize::MAX), self.limit)),
+            bytes if bytes > self.limit => Err(too_large(bytes, self.limit)),
+            _ if shape.contains(&0) => Ok(0),
+            bytes => Ok(bytes),
         }
     }
 
@@ -120,7 +134,22 @@ impl<'m> Memory<'m> {
 
     /// Whether the value is in a buffer that keeps its content from run to run.
     pub(super) fn is_state(&self, value: Value) -> bool {
-        matches!(value, Value::Buffer(buffer) if self.states.iter().any(|state| state.buffer == buffer))
+        let is_found = |buffer| self.states.binary_search_by_key(&buffer, |state| state.buffer).is_ok();
+        matches!(value, Value::Buffer(buffer) if is_found(buffer))
+    }
+
+    /// A constant of the file. Where it is not aligned for its elements it is copied, which counts as computing it.
+    pub(super) fn constant_of(&mut self, tensor: &Tensor<'_>, data: &'m [u8]) -> Result<Value, Error> {
+        let bits = tensor.element_type.bits();
+        if let (Some(_), []) = (bits, data) {
+            // What a 0 among its extents hides is not bounded by the file.
+            self.bytes(tensor, &tensor.shape)?;
+        }
+        let constant = Constant::aligned(data, bits.unwrap_or(8) / 8);
+        if let Constant::Owned(_) = constant {
+            self.spend(data.len())?;
+        }
+        Ok(self.constant(constant))
     }
 
     pub(super) fn constant(&mut self, constant: Constant<'m>) -> Value {
@@ -128,7 +157,7 @@ impl<'m> Memory<'m> {
         Value::Constant(self.constants.len() - 1)
     }
 
-    /// Counts bytes of constants that planning computes; together they stay within the limit, too.
+    /// Counts bytes of constants that planning computes or copies; together they stay within the limit, too.
     pub(super) fn spend(&mut self, bytes: usize) -> Result<(), Error> {
         self.computed_bytes = self.computed_bytes.saturating_add(bytes);
         if self.computed_bytes > self.limit {
@@ -144,6 +173,16 @@ impl<'m> Memory<'m> {
         if self.packed_bytes > self.packed_limit {
             let (what, bytes) = ("packed weights", self.packed_bytes);
             return Err(Error::TooLarge { what, bytes, limit: self.packed_limit });
+        }
+        Ok(())
+    }
+
+    /// Counts bytes of tables that kernels compute in advance.
+    pub(super) fn tabulate(&mut self, bytes: usize) -> Result<(), Error> {
+        self.table_bytes = self.table_bytes.saturating_add(bytes);
+        if self.table_bytes > self.table_limit {
+            let (what, bytes) = ("the kernels' tables", self.table_bytes);
+            return Err(Error::TooLarge { what, bytes, limit: self.table_limit });
         }
         Ok(())
     }

@@ -14,8 +14,35 @@ pub(crate) struct Node<'p> {
     pub(crate) graph: &'p Graph<'p>,
     pub(crate) operator: &'p Operator,
     pub(crate) shapes: &'p [Vec<usize>],
+    /// Who reads each tensor.
+    pub(crate) readers: &'p [Reader],
     pub(crate) constants: &'p dyn Fn(TensorId) -> Option<&'p [u8]>,
     pub(crate) options: &'p InterpreterOptions,
+}
+
+/// Who reads a tensor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reader {
+    Nobody,
+    /// One operator, once.
+    Operator(usize),
+    /// Several, or one several times, or the caller.
+    Others,
+}
+
+impl Reader {
+    /// For each of the graph's tensors.
+    pub(crate) fn all(graph: &Graph<'_>) -> Vec<Self> {
+        let mut readers = alloc::vec![Self::Nobody; graph.tensors.len()];
+        for (index, operator) in graph.operators.iter().enumerate() {
+            for id in operator.inputs.iter().flatten() {
+                let reader = &mut readers[id.index()];
+                *reader = if *reader == Self::Nobody { Self::Operator(index) } else { Self::Others };
+            }
+        }
+        graph.outputs.iter().for_each(|id| readers[id.index()] = Self::Others);
+        readers
+    }
 }
 
 /// A tensor as an operator's operand or result.
@@ -31,15 +58,14 @@ impl<'p> Node<'p> {
     /// then be asked to compute that at once.
     pub(crate) fn is_pooled(&self) -> bool {
         let &[result] = &self.operator.outputs[..] else { return false };
-        let reads = |operator: &&Operator| operator.inputs.contains(&Some(result));
-        let mut readers = self.graph.operators.iter().filter(reads).map(|operator| &operator.op);
-        let is_pooled = match (readers.next(), readers.next()) {
-            (Some(Op::MaxPool2d(pooling)), None) => {
+        let Reader::Operator(reader) = self.readers[result.index()] else { return false };
+        let is_pooled = match &self.graph.operators[reader].op {
+            Op::MaxPool2d(pooling) => {
                 pooling.stride_h >= pooling.filter_h && pooling.stride_w >= pooling.filter_w
             }
             _ => false,
         };
-        is_pooled && !self.graph.outputs.contains(&result) && !self.options.keep_intermediates
+        is_pooled && !self.options.keep_intermediates
     }
 
     /// The operand at the given position.

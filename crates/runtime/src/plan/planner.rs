@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use burnlite_tflite::{Graph, Model, Op, Operator, Tensor, TensorId};
 
 use super::memory::{END, Memory, UnplacedStep, Value};
+use super::node::Reader;
 use super::variable::Copy;
 use super::{Kernel, Node, Planned, Source, operator_error};
 use crate::arena::AlignedBytes;
@@ -22,6 +23,7 @@ pub(super) struct Planner<'p, 'm> {
     pub(super) memory: &'p mut Memory<'m>,
     pub(super) shapes: Vec<Vec<usize>>,
     pub(super) values: Vec<Value>,
+    pub(super) readers: Vec<Reader>,
     pub(super) steps: Vec<UnplacedStep>,
     /// Whether CALL_ONCE of another graph asks for this one.
     pub(super) is_called: bool,
@@ -46,18 +48,17 @@ impl<'p, 'm> Planner<'p, 'm> {
             refuse(graph, operator).map_err(|fault| operator_error(graph, index, fault))?;
         }
         let constant = |tensor: &'m Tensor<'m>| match tensor.data.as_deref() {
-            Some(data) => {
-                let alignment = tensor.element_type.bits().unwrap_or(8) / 8;
-                memory.constant(Constant::aligned(data, alignment))
-            }
-            None => Value::Unknown,
+            Some(data) => memory.constant_of(tensor, data),
+            None => Ok(Value::Unknown),
         };
+        let values = graph.tensors.iter().map(constant).collect::<Result<_, _>>()?;
         Ok(Self {
             model,
             graph,
             options,
             shapes: graph.tensors.iter().map(|tensor| tensor.shape.clone()).collect(),
-            values: graph.tensors.iter().map(constant).collect(),
+            values,
+            readers: Reader::all(graph),
             memory,
             steps: Vec::new(),
             is_called: false,
@@ -149,6 +150,7 @@ impl<'p, 'm> Planner<'p, 'm> {
             graph: self.graph,
             operator,
             shapes: &self.shapes,
+            readers: &self.readers,
             constants: &|id| match self.value(id) {
                 Value::Constant(constant) => Some(self.memory.constants[constant].bytes()),
                 _ => None,
@@ -157,6 +159,11 @@ impl<'p, 'm> Planner<'p, 'm> {
         };
         let mut planned = ops::plan(&node).map_err(|fault| operator_error(self.graph, index, fault))?;
         for (&id, shape) in operator.outputs.iter().zip(&planned.shapes) {
+            if shape.len() > Tensor::MOST_DIMENSIONS {
+                let what = alloc::format!("a result has more than {} dimensions", Tensor::MOST_DIMENSIONS);
+                let fault = OperatorFault::Shape { what, found: shape.clone() };
+                return Err(operator_error(self.graph, index, fault));
+            }
             self.shapes[id.index()].clone_from(shape);
         }
         if self.fuse(operator, &planned)? {
@@ -204,6 +211,7 @@ impl<'p, 'm> Planner<'p, 'm> {
                 continue;
             }
             self.memory.pack(kernel.packed_bytes())?;
+            self.memory.tabulate(kernel.table_bytes())?;
             let mut writable = self.new_results(results)?;
             writable.extend(&updated);
             let now = self.memory.now;
@@ -398,6 +406,17 @@ mod tests {
         }
         interpreter.reset_variables().unwrap();
         assert_eq!(interpreter.tensor::<f32>(TensorId(3)).unwrap(), [0.0, 0.0]);
+    }
+
+    #[test]
+    fn a_result_has_32_dimensions_at_most() {
+        let mut graph = Graph::default();
+        let x = graph.add_tensor(Tensor::new("x", ElementType::Int8, [1; 32]));
+        let axis = graph.add_tensor(Tensor::constant("axis", [], &[0]));
+        let y = graph.add_tensor(Tensor::new("y", ElementType::Int8, [1]));
+        graph.operators.push(Operator::new(Op::ExpandDims, [x, axis], [y]));
+        (graph.inputs, graph.outputs) = ([x].into(), [y].into());
+        assert!(refusal(graph).contains("a result has more than 32 dimensions"));
     }
 
     #[test]

@@ -14,9 +14,8 @@ use super::{Kernel, operator_error};
 use crate::error::{Error, OperatorFault};
 use crate::frame::{Inputs, Writable};
 
-pub(super) struct Variable<'m> {
-    /// Container and name.
-    name: &'m VarHandleOptions,
+#[derive(Default)]
+pub(super) struct Variable {
     /// Unknown before the first tensor that is read or assigned.
     content: Option<Content>,
 }
@@ -43,11 +42,11 @@ impl<'m> Planner<'_, 'm> {
             return Err(operator_error(self.graph, index, OperatorFault::Types { types }));
         }
         let variables = &mut self.memory.variables;
-        let known = variables.iter().position(|variable| variable.name == name);
-        let variable = known.unwrap_or_else(|| {
-            variables.push(Variable { name, content: None });
-            variables.len() - 1
-        });
+        let variable =
+            *self.memory.variable_of.entry((&name.container, &name.shared_name)).or_insert_with(|| {
+                variables.push(Variable::default());
+                variables.len() - 1
+            });
         self.values[handle.index()] = Value::Handle(variable);
         Ok(())
     }
@@ -129,7 +128,7 @@ impl<'m> Planner<'_, 'm> {
         if !graph.inputs.is_empty() || !graph.outputs.is_empty() {
             return Err(unsupported("CALL_ONCE of a graph with inputs or outputs"));
         }
-        if self.memory.initializations.iter().any(|initialization| initialization.index == graph_index) {
+        if !self.memory.called.insert(graph_index) {
             return Ok(());
         }
         let steps = Planner::new(self.model, graph, self.options, self.memory)

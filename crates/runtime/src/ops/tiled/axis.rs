@@ -123,7 +123,10 @@ impl Axis {
     /// come out even, or taps do not lie side by side.
     pub(crate) fn joined(&self, count: usize) -> Option<Joined> {
         let phases = self.phases.len();
-        let is_even = self.output.is_multiple_of(count) && phases > 0 && count.is_multiple_of(phases);
+        let is_even = self.output >= count
+            && self.output.is_multiple_of(count)
+            && phases > 0
+            && count.is_multiple_of(phases);
         if !is_even || self.phases.iter().any(|phase| phase.dilation != 1) {
             return None;
         }
@@ -146,7 +149,7 @@ impl Axis {
     /// result have the same taps. `None` where a stride is between them.
     pub(crate) fn beside(&self, count: usize) -> Option<Joined> {
         let [phase] = self.phases[..] else { return None };
-        let joins = phase.stride == 1 && phase.count.is_multiple_of(count);
+        let joins = phase.stride == 1 && phase.count >= count && phase.count.is_multiple_of(count);
         let joined = Phase { count: phase.count / count, stride: count, output_step: count, ..phase };
         joins.then(|| Joined { phase: joined, pixels: alloc::vec![(0, phase); count] })
     }

@@ -110,6 +110,11 @@ impl<K: IntegerPanels> Kernel for HybridTiles<K> {
     fn packed_bytes(&self) -> usize {
         self.layer.packed_bytes()
     }
+
+    fn table_bytes(&self) -> usize {
+        // The scales are biases and multipliers, too.
+        2 * self.layer.table_bytes()
+    }
 }
 
 struct Run<'r, K> {
