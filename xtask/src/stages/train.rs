@@ -72,15 +72,19 @@ fn begun<'d>(
     screen: &Screen,
 ) -> Result<Training<'d>> {
     let (path, device) = (folder.checkpoint(), options.backend.device()?);
-    if !path.exists() || !options.resume {
-        if options.resume {
-            screen.line("  no training was interrupted here: from the start");
-        }
-        return Ok(Training::new(&digits.train, &options.training, &device)?);
+    if options.resume && path.exists() {
+        let training = Training::resume(&path, &digits.train, &options.training, &device)?;
+        screen.line(format!(
+            "  resumed after {} of {} steps",
+            training.steps_taken(),
+            training.steps_total()
+        ));
+        return Ok(training);
     }
-    let training = Training::resume(&path, &digits.train, &options.training, &device)?;
-    screen.line(format!("  resumed after {} of {} steps", training.steps_taken(), training.steps_total()));
-    Ok(training)
+    if options.resume {
+        screen.line("  no training was interrupted here: from the start");
+    }
+    Ok(Training::new(&digits.train, &options.training, &device)?)
 }
 
 /// Takes the steps that are left, and writes a checkpoint now and then.

@@ -245,6 +245,8 @@ fn longest(file: File) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::process::{Command, Stdio};
+
     use super::super::fixture::{self, Answer, Server};
     use super::*;
 
@@ -326,6 +328,44 @@ mod tests {
         fetch_from(folder.path(), &[&server.url]).unwrap();
         assert_complete(folder.path());
         assert_eq!(server.starts(), [Some(50)]);
+    }
+
+    /// What is killed below: this program, as a process that runs this test alone.
+    #[test]
+    fn a_download_in_a_process_of_its_own() {
+        let named = |name| std::env::var(name).ok();
+        if let (Some(folder), Some(mirror)) = (named("BURNLITE_TEST_FOLDER"), named("BURNLITE_TEST_MIRROR")) {
+            fetch_from(folder.as_ref(), &[&mirror]).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_killed_download_is_resumed_where_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let part = folder.path().join(PART);
+        for sent in [1, 30, 50] {
+            let stalled = Server::start(move |_, _| (Answer::Stall(sent), body()));
+            let mut child = Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "dataset::download::tests::a_download_in_a_process_of_its_own"])
+                .env("BURNLITE_TEST_FOLDER", folder.path())
+                .env("BURNLITE_TEST_MIRROR", &stalled.url)
+                .stdout(Stdio::null())
+                .spawn()
+                .unwrap();
+            while !fs::read(&part).is_ok_and(|part| part == body()[..sent]) {
+                assert_eq!(child.try_wait().unwrap(), None, "the server never sends the rest");
+                std::thread::yield_now();
+            }
+            child.kill().unwrap();
+            child.wait().unwrap();
+            assert!(!folder.path().join(GZIP).exists());
+
+            let server = server(vec![Answer::Range]);
+            fetch_from(folder.path(), &[&server.url]).unwrap();
+            assert_complete(folder.path());
+            assert_eq!(server.starts(), [Some(sent)]);
+            fs::remove_file(folder.path().join(GZIP)).unwrap();
+        }
     }
 
     #[test]
