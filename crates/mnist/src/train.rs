@@ -2,6 +2,7 @@
 
 mod checkpoint;
 
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use burn::module::Module;
@@ -142,6 +143,8 @@ pub struct Training<'d> {
     course: Course,
     /// The current epoch's images.
     order: Vec<usize>,
+    /// SHA-256 of images and labels, once a checkpoint asked for it.
+    fingerprint: OnceLock<String>,
 }
 
 /// How far a training is, and how it came there.
@@ -174,12 +177,13 @@ impl<'d> Training<'d> {
             loss: CrossEntropyLossConfig::new().init(device),
             course: Course::default(),
             order: shuffled(dataset.len(), options.seed, 1),
+            fingerprint: OnceLock::new(),
         })
     }
 
     /// Steps in all.
     pub fn steps_total(&self) -> usize {
-        self.epoch_len() * self.options.epochs
+        self.epoch_len().saturating_mul(self.options.epochs)
     }
 
     /// Steps taken.
@@ -204,11 +208,10 @@ impl<'d> Training<'d> {
         if !score.loss.is_finite() {
             return Err(Error::Diverged { epoch, step });
         }
-        if self.course.steps.is_multiple_of(self.steps_total().div_ceil(CURVE_POINTS))
-            || self.course.steps == self.steps_total()
-        {
+        let (taken, total) = (self.course.steps, self.steps_total());
+        if taken.is_multiple_of(total.div_ceil(CURVE_POINTS)) || taken == total {
             let Score { loss, accuracy } = score;
-            self.course.curve.push(CurvePoint { step: self.course.steps, loss, accuracy });
+            self.course.curve.push(CurvePoint { step: taken, loss, accuracy });
         }
         if step == steps {
             self.course.epochs.push(score);

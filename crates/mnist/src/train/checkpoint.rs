@@ -83,16 +83,17 @@ impl<'d> Training<'d> {
         let device = self.network.valid().device();
         let is_on = |backend: &&Backend| backend.device().is_ok_and(|its| its == device);
         let backend = Backend::ALL.iter().find(is_on).map_or("another", |backend| backend.name());
-        let mut images = Sha256::new();
-        images.update(self.dataset.images().as_flattened());
-        images.update(self.dataset.labels());
+        let fingerprint = self.fingerprint.get_or_init(|| {
+            let images = Sha256::new().chain_update(self.dataset.images().as_flattened());
+            hexadecimal(&images.chain_update(self.dataset.labels()).finalize())
+        });
         [
             ("number of epochs", epochs.to_string()),
             ("seed", seed.to_string()),
             ("batch size", batch_size.to_string()),
             ("learning rate", learning_rate.to_string()),
             ("backend", backend.to_owned()),
-            ("SHA-256 of images and labels", hexadecimal(&images.finalize())),
+            ("SHA-256 of images and labels", fingerprint.clone()),
         ]
         .map(|(what, value)| (what.to_owned(), value))
         .into()
