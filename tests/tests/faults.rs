@@ -68,8 +68,8 @@ fn assert_whole(folder: &Path, complete: &Path) {
         let bytes = fs::read(folder.join(&name)).unwrap();
         match &name[..] {
             "training.checkpoint" => {
-                let device = Backend::Flex.device().unwrap();
-                let training = Training::resume(folder.join(&name), &digits().train, &TRAINING, &device);
+                let (digits, device) = (digits(), Backend::Flex.device().unwrap());
+                let training = Training::resume(folder.join(&name), &digits.train, &TRAINING, &device);
                 assert_eq!(training.unwrap().steps_taken(), 250);
             }
             "report.html" => assert!(bytes.trim_ascii_end().ends_with(b"</html>")),
