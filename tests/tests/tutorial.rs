@@ -5,10 +5,11 @@
 use std::path::Path;
 use std::time::Instant;
 
-use burnlite_mnist::{Backend, Dataset, Digits, LoadOptions, Require, TrainingOptions, load};
+use burnlite_mnist::{Dataset, Digits, LoadOptions, Require, TrainingOptions, load};
 use burnlite_runtime::{Interpreter, InterpreterOptions};
 use burnlite_tests::{Array, Fixture, litert, mnist, run};
 use burnlite_tflite::{ElementType, Model, Op};
+use xtask::stages::TrainOptions;
 use xtask::{Folder, ModelKind, ModelSummary, Screen, stages};
 
 /// Sizes that the files may have at most: TensorFlow's, for the float and the 16x8 model.
@@ -32,8 +33,9 @@ fn real_mnist(folder: &Path) -> Digits {
 /// Trains, exports, converts and evaluates, as `cargo xtask tutorial` does.
 fn tutorial(digits: &Digits, seed: u64, folder: &Folder) -> Vec<ModelSummary> {
     let screen = Screen::new(true);
-    let options = TrainingOptions { seed, ..TrainingOptions::default() };
-    stages::tutorial(digits, &options, Backend::Flex, folder, &screen, Instant::now()).unwrap();
+    let training = TrainingOptions { seed, ..TrainingOptions::default() };
+    let options = TrainOptions { training, ..TrainOptions::default() };
+    stages::tutorial(digits, &options, folder, &screen, Instant::now()).unwrap();
     let summary: xtask::Summary =
         serde_json::from_slice(&std::fs::read(folder.join("summary.json")).unwrap()).unwrap();
     summary.models

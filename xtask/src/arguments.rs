@@ -13,7 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::bench::{BenchOptions, NETWORKS, Network, Part};
 use crate::files::Folder;
 use crate::screen::Screen;
-use crate::stages::ApplicationOptions;
+use crate::stages::{ApplicationOptions, TrainOptions};
 use crate::{bench, report, stages};
 
 /// Trains a network in Burn, writes it as a .tflite file, quantizes it to 16x8 and int8, and runs all of them.
@@ -28,6 +28,7 @@ struct Arguments {
 const EXAMPLES: &str = "Examples:
   cargo xtask tutorial                           the whole way: train, export, convert, evaluate
   cargo xtask tutorial --epochs 3 --seed 7       train longer, from other weights
+  cargo xtask train --epochs 9 --resume          go on after an interruption, from the last checkpoint
   cargo xtask tutorial --open                    and look at the report
   cargo xtask tutorial --data-dir ~/mnist        with your copy of MNIST (.gz or raw)
   cargo xtask tutorial --dataset digits          with generated digits, without any download
@@ -165,6 +166,9 @@ struct TrainingArguments {
     /// Burn backend: flex, or ndarray (xtask builds itself again with it when needed).
     #[arg(long, default_value = "flex", value_name = "NAME")]
     backend: Backend,
+    /// Go on where a training into the same folder was interrupted, if one was; it gives the same network.
+    #[arg(long)]
+    resume: bool,
 }
 
 /// Where the digits come from.
@@ -203,7 +207,7 @@ pub fn run() -> Result<()> {
             }
             let (folder, screen) = common.open()?;
             let digits = data.load(Require::Auto, training.seed, &screen)?;
-            stages::tutorial(&digits, &training.options(), training.backend, &folder, &screen, start)?;
+            stages::tutorial(&digits, &training.options(), &folder, &screen, start)?;
             report.open(&folder)
         }
         Command::Train { training, data, common } => {
@@ -212,7 +216,7 @@ pub fn run() -> Result<()> {
             }
             let (folder, screen) = common.open()?;
             let digits = data.load(Require::Auto, training.seed, &screen)?;
-            stages::train(&digits, &training.options(), training.backend, &folder, &screen).map(drop)
+            stages::train(&digits, &training.options(), &folder, &screen).map(drop)
         }
         Command::Export { common } => {
             let (folder, screen) = common.open()?;
@@ -258,8 +262,10 @@ fn parse() -> Result<Arguments> {
 }
 
 impl TrainingArguments {
-    fn options(&self) -> TrainingOptions {
-        TrainingOptions { epochs: self.epochs as usize, seed: self.seed, ..TrainingOptions::default() }
+    fn options(&self) -> TrainOptions {
+        let (epochs, seed) = (self.epochs as usize, self.seed);
+        let training = TrainingOptions { epochs, seed, ..TrainingOptions::default() };
+        TrainOptions { training, backend: self.backend, resume: self.resume }
     }
 }
 
@@ -349,7 +355,7 @@ impl CommonArguments {
 
     fn open_or(&self, default: &str) -> Result<(Folder, Screen)> {
         let path = self.out.clone().unwrap_or_else(|| workspace().join(default));
-        Ok((Folder::open(path)?, Screen::new(self.quiet)))
+        Ok((Folder::own(path)?, Screen::new(self.quiet)))
     }
 }
 

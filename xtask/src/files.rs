@@ -1,10 +1,11 @@
 //! The folder of results: written whole or not at all.
 
 use std::fs;
-use std::io::{ErrorKind, Write};
-use std::path::{Path, PathBuf};
+use std::io::ErrorKind;
+use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use burnlite_files::FolderLock;
 use burnlite_quantize::Calibration;
 use burnlite_tflite::Model;
 use serde::Serialize;
@@ -17,9 +18,10 @@ use crate::summary::{Evaluation, Training};
 pub(crate) const EVALUATIONS: &[&str] = &["evaluation.json", "summary.json", "report.html"];
 
 /// The folder in which a run leaves its files.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
+    _lock: Option<FolderLock>,
 }
 
 impl Folder {
@@ -33,7 +35,23 @@ impl Folder {
             || format!("cannot write results to '{}': choose another folder with --out", path.display());
         fs::create_dir_all(&path).with_context(advice)?;
         tempfile::tempfile_in(&path).with_context(advice)?;
-        Ok(Self { path })
+        Ok(Self { path, _lock: None })
+    }
+
+    /// As [`open`](Self::open), and keeps other processes that do the same from the folder until it is dropped. What a killed
+    /// process left half-written there is removed.
+    ///
+    /// # Errors
+    /// Where files cannot be written there, or another process has the folder.
+    pub fn own(path: impl Into<PathBuf>) -> Result<Self> {
+        let folder = Self::open(path)?;
+        let Some(lock) = FolderLock::try_new(&folder.path)? else {
+            bail!(
+                "another run is writing to '{}': wait until it is done, or choose another folder with --out",
+                folder.path.display()
+            );
+        };
+        Ok(Self { _lock: Some(lock), ..folder })
     }
 
     /// The path of a file in the folder.
@@ -44,6 +62,11 @@ impl Folder {
     /// The trained weights.
     pub fn network(&self) -> PathBuf {
         self.join("network.bpk")
+    }
+
+    /// A training that goes on, or was interrupted.
+    pub fn checkpoint(&self) -> PathBuf {
+        self.join("training.checkpoint")
     }
 
     /// How the weights were trained.
@@ -128,28 +151,13 @@ impl Folder {
         serde_json::from_slice(&bytes).with_context(advice)
     }
 
-    /// Writes a file beside its place and moves it there when it is whole.
+    /// Writes a file that is whole or not there.
     ///
     /// # Errors
     /// Where the file cannot be written; an older file of that name is then as before.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        let path = self.join(name);
-        replace(&path, bytes).with_context(|| format!("cannot write '{}'", path.display()))
+        Ok(burnlite_files::write(self.join(name), bytes)?)
     }
-}
-
-fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = path.parent().context("a file has a folder")?;
-    let mut builder = tempfile::Builder::new();
-    builder.suffix(".part");
-    // Temporary files are private; results are as readable as the user's other files.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut part = builder.tempfile_in(folder)?;
-    part.write_all(bytes)?;
-    part.as_file().sync_all()?;
-    part.persist(path)?;
-    Ok(())
 }
 
 #[cfg(test)]
@@ -157,20 +165,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_replaced_and_nothing_else_is_left() {
-        let temporary = tempfile::tempdir().unwrap();
-        let folder = Folder::open(temporary.path().join("a/b")).unwrap();
-        for bytes in [&b"first"[..], b"second"] {
-            folder.write("file", bytes).unwrap();
-            assert_eq!(fs::read(folder.join("file")).unwrap(), bytes);
-        }
-        assert_eq!(fs::read_dir(temporary.path().join("a/b")).unwrap().count(), 1);
-    }
-
-    #[test]
     fn a_folder_that_is_a_file_is_an_error_that_says_what_to_do() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let error = format!("{:#}", Folder::open(file.path()).unwrap_err());
         assert!(error.contains("--out"), "{error}");
+    }
+
+    #[test]
+    fn a_folder_has_one_owner() {
+        let temporary = tempfile::tempdir().unwrap();
+        let path = temporary.path().join("a/b");
+        let first = Folder::own(&path).unwrap();
+        first.write("file", b"bytes").unwrap();
+        let error = Folder::own(&path).unwrap_err().to_string();
+        assert!(error.contains(path.to_str().unwrap()) && error.contains("--out"), "{error}");
+        drop(first);
+        Folder::own(&path).unwrap();
     }
 }

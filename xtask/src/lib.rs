@@ -6,7 +6,7 @@
 //!
 //! | stage | reads | writes |
 //! |---|---|---|
-//! | [`stages::train`] | the digits | `network.bpk`, `training.json` |
+//! | [`stages::train`] | the digits | `network.bpk`, `training.json`; until then `training.checkpoint` |
 //! | [`stages::export`] | `network.bpk` | `mnist_float32.tflite` |
 //! | [`stages::convert`] | `mnist_float32.tflite`, the first 100 training images | the four integer models, `calibration.json` |
 //! | [`stages::evaluate`] | the five models, the test images | `first_digit.png`, `evaluation.json` |

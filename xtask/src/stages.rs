@@ -17,5 +17,5 @@ pub use evaluate::evaluate;
 pub use export::{export, exported};
 pub use load::load;
 pub use report::report;
-pub use train::train;
+pub use train::{TrainOptions, train};
 pub use tutorial::tutorial;

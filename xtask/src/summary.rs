@@ -1,5 +1,6 @@
 //! What a run leaves for machines; `docs/tutorial.md` documents the fields, and they stay.
 
+pub use burnlite_mnist::CurvePoint;
 use burnlite_mnist::Source;
 use serde::{Deserialize, Serialize};
 
@@ -20,17 +21,6 @@ pub struct Training {
     pub test_accuracy: f64,
     /// The training's course.
     pub curve: Vec<CurvePoint>,
-}
-
-/// Where training stood after a step.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct CurvePoint {
-    /// The step, counted from 1 over all epochs.
-    pub step: usize,
-    /// Mean cross-entropy of the epoch's images so far.
-    pub loss: f64,
-    /// Share of the epoch's images so far whose digit was found: 0 to 1.
-    pub accuracy: f64,
 }
 
 /// `summary.json`: the whole tutorial.

@@ -20,7 +20,7 @@ pub(crate) fn calibrate(arguments: &CalibrateArguments, output: &mut dyn Write) 
     let mut calibration = blank(&model, arguments.distributions).map_err(file.quantizer_fault())?;
     merge(&mut calibration, &arguments.statistics)?;
     extend(&mut calibration, &file, &model, &arguments.samples, arguments.shard, &arguments.float)?;
-    files::write(&arguments.output, calibration.to_json().as_bytes())?;
+    burnlite_files::write(&arguments.output, calibration.to_json().as_bytes())?;
     let samples = calibration.samples();
     writeln!(output, "{}: {samples} samples", arguments.output.display()).map_err(Error::Output)
 }

@@ -22,13 +22,8 @@ pub enum Error {
     },
 
     /// A file or folder cannot be written.
-    #[error("cannot write '{}': {source}", path.display())]
-    Write {
-        /// The file or folder.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Write(#[from] burnlite_files::WriteError),
 
     /// There is no model to work on.
     #[error("no model: only --kernels list does without one")]

@@ -7,7 +7,6 @@ use std::path::Path;
 
 use crate::arguments::FirmwareArguments;
 use crate::error::Error;
-use crate::files;
 use crate::model_file::ModelFile;
 use crate::table::grouped;
 use source::Crate;
@@ -25,7 +24,10 @@ pub(crate) fn firmware(arguments: &FirmwareArguments, output: &mut dyn Write) ->
         ("src/lib.rs", source.library().into_bytes()),
         ("src/model.tflite", file.bytes.clone()),
     ];
-    files::write_folder(folder, &files)?;
+    if folder.symlink_metadata().is_ok() {
+        return Err(Error::Exists { path: folder.into() });
+    }
+    burnlite_files::write_folder(folder, &files)?;
     let [model, arena] = [file.bytes.len(), interpreter.arena_bytes()].map(|bytes| grouped(bytes as u64));
     writeln!(output, "{}: crate {name}, {model} bytes of model, {arena} bytes of arena", folder.display())
         .map_err(Error::Output)

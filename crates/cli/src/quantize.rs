@@ -47,7 +47,7 @@ pub(crate) fn quantize(arguments: &QuantizeArguments, output: &mut dyn Write) ->
         report: &report,
         comparison: comparison.as_ref(),
     };
-    files::write(&written.path, &written.bytes)?;
+    burnlite_files::write(&written.path, &written.bytes)?;
     if let Some(path) = &arguments.report {
         files::write_json(path, &done)?;
     }

@@ -19,7 +19,7 @@ pub(crate) fn recipe(arguments: &RecipeArguments, output: &mut dyn Write) -> Res
     let proposal = search(&file, arguments)?;
     let written =
         toml::to_string(&proposal.recipe).map_err(|error| Error::Output(std::io::Error::other(error)))?;
-    files::write(&arguments.output, written.as_bytes())?;
+    burnlite_files::write(&arguments.output, written.as_bytes())?;
     if let Some(path) = &arguments.json {
         let model = arguments.model.display().to_string();
         files::write_json(path, &Found { model, snr_db: arguments.snr, proposal: &proposal })?;

@@ -77,7 +77,7 @@ fn write(
         contents.iter().enumerate().zip(arrays).zip(interpreter.outputs())
     {
         let path = arguments.output_dir.join(format!("output_{index}.npy"));
-        files::write(&path, content)?;
+        burnlite_files::write(&path, content)?;
         let Array { element_type, shape, .. } = array;
         writeln!(output, "{}: {element_type} {shape:?} '{}'", path.display(), info.name)
             .map_err(Error::Output)?;

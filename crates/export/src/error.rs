@@ -132,13 +132,19 @@ pub enum Error {
     File {
         /// The file.
         path: String,
-        /// What the system says.
+        /// What the system says, and what to do.
         reason: String,
     },
 
     /// The model does not hold together; this is a fault of this crate.
     #[error(transparent)]
     Model(#[from] burnlite_tflite::Error),
+}
+
+impl From<burnlite_files::WriteError> for Error {
+    fn from(error: burnlite_files::WriteError) -> Self {
+        Self::File { path: error.path.display().to_string(), reason: error.reason() }
+    }
 }
 
 /// Why one operation cannot be lowered, in words that complete the sentence "… cannot be exported: …".

@@ -9,7 +9,6 @@ use burnlite_tflite::{Model, Signature};
 use crate::builder::Builder;
 use crate::capture::capture;
 use crate::check;
-use crate::file;
 use crate::layout::ImageLayout;
 use crate::lower::{Lowering, lower};
 use crate::program::Program;
@@ -300,7 +299,7 @@ impl Exporter {
         if self.check {
             self.verify(&model, module, sample, &forward)?;
         }
-        file::write(path.as_ref(), &model.to_bytes()?)?;
+        burnlite_files::write(path, &model.to_bytes()?)?;
         Ok(model)
     }
 

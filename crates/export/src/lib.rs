@@ -71,7 +71,6 @@ mod constant;
 mod error;
 mod evaluate;
 mod exporter;
-mod file;
 mod fold;
 mod layout;
 mod lower;

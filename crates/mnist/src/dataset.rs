@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use download::Progress;
 pub use load::{LoadOptions, Require, load};
 pub use manifest::Manifest;
+pub(crate) use mnist::hexadecimal;
 
 use crate::Error;
 

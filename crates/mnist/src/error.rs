@@ -1,5 +1,8 @@
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use burn::store::RecordError;
+use burnlite_files::WriteError;
 
 use crate::Backend;
 
@@ -118,6 +121,28 @@ pub enum Error {
         reason: String,
     },
 
+    /// A file is not a checkpoint that this version wrote.
+    #[error("{path} is damaged, or a checkpoint of another version: remove it, and train from the start")]
+    BrokenCheckpoint {
+        /// The file that was read.
+        path: PathBuf,
+    },
+
+    /// A checkpoint is of another training than the one that is to go on.
+    #[error(
+        "{path} is a checkpoint of another training: its {what} is {found}, not {expected}; go on with that one, or train from the start"
+    )]
+    ForeignCheckpoint {
+        /// The file that was read.
+        path: PathBuf,
+        /// What differs.
+        what: String,
+        /// That of the checkpoint.
+        found: String,
+        /// That of the training that is to go on.
+        expected: String,
+    },
+
     /// No backend has this name.
     #[error("unknown backend \"{name}\": choose flex or ndarray")]
     UnknownBackend {
@@ -144,6 +169,10 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
     },
+
+    /// A file cannot be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
 
     /// The file system refused.
     #[error("cannot {action} {path}: {source}")]
@@ -236,6 +265,20 @@ impl Error {
     pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { action, path, source }
+    }
+
+    /// For `map_err`: names the file that cannot be written.
+    pub(crate) fn write(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |fault| Self::Write(WriteError { path, fault })
+    }
+
+    /// For `map_err`: names the file whose record Burn does not take or give.
+    pub(crate) fn record(path: &Path) -> impl FnOnce(RecordError) -> Self {
+        move |error| {
+            let (RecordError::Io(reason) | RecordError::Validation(reason)) = error;
+            Self::Record { path: path.into(), reason }
+        }
     }
 }
 

@@ -17,7 +17,7 @@
 //! # The network
 //!
 //! [`train`](train()) trains a new [`Network`] with the tutorial's hyperparameters, [`evaluate`] says how well it does, and
-//! [`Network::save`] keeps its weights.
+//! [`Network::save`] keeps its weights. A [`Training`] can be interrupted and gone on with.
 //!
 //! ```
 //! use burnlite_mnist::{Backend, Digits, TrainingOptions, evaluate, train};
@@ -51,4 +51,4 @@ pub use dataset::{
 pub use error::{Attempt, Error, Flaw};
 pub use network::Network;
 pub use score::{Score, evaluate};
-pub use train::{Trained, TrainingOptions, TrainingProgress, train};
+pub use train::{CurvePoint, Trained, Training, TrainingOptions, TrainingProgress, train};

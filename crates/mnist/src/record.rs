@@ -4,29 +4,23 @@ use std::fs;
 use std::path::Path;
 
 use burn::module::Module;
-use burn::store::{ModuleRecord, RecordError};
+use burn::store::ModuleRecord;
 use burn::tensor::{Bytes, Device};
 
 use crate::{Error, Network};
 
 impl Network {
-    /// Writes the weights as a Burn record (the burnpack format), first beside `path` with `.part` added to its name,
-    /// then renamed: `path` never holds half a record.
+    /// Writes the weights as a Burn record (the burnpack format), beside `path` first, then renamed: `path` never holds half a
+    /// record.
     ///
     /// The same weights give the same bytes.
     ///
     /// # Errors
-    /// [`Error::Io`] if the file cannot be written.
+    /// [`Error::Write`] if the file cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         let path = path.as_ref();
-        let bytes = self.clone().into_record().into_bytes().map_err(record_error(path))?;
-        let part = path.with_added_extension("part");
-        let written = fs::write(&part, &*bytes).and_then(|()| fs::rename(&part, path));
-        written.map_err(|error| {
-            // What is left of the attempt is of no use; the first error is the one to report.
-            let _ = fs::remove_file(&part);
-            Error::io("write", path)(error)
-        })
+        let bytes = self.clone().into_record().into_bytes().map_err(Error::record(path))?;
+        Ok(burnlite_files::write(path, &bytes)?)
     }
 
     /// The network with the weights that [`save`](Self::save) wrote to `path`.
@@ -37,15 +31,8 @@ impl Network {
     pub fn load(path: impl AsRef<Path>, device: &Device) -> Result<Self, Error> {
         let path = path.as_ref();
         let bytes = fs::read(path).map_err(Error::io("read", path))?;
-        let record = ModuleRecord::from_bytes(Bytes::from_bytes_vec(bytes)).map_err(record_error(path))?;
-        Self::new(0, device).try_load_record(record).map_err(record_error(path))
-    }
-}
-
-fn record_error(path: &Path) -> impl FnOnce(RecordError) -> Error {
-    move |error| {
-        let (RecordError::Io(reason) | RecordError::Validation(reason)) = error;
-        Error::Record { path: path.into(), reason }
+        let record = ModuleRecord::from_bytes(Bytes::from_bytes_vec(bytes)).map_err(Error::record(path))?;
+        Self::new(0, device).try_load_record(record).map_err(Error::record(path))
     }
 }
 
@@ -110,6 +97,6 @@ mod tests {
         let (folder, _) = saved(1);
         let path = folder.path().join("missing").join("network.bpk");
         let error = Network::new(1, &Device::flex()).save(&path).unwrap_err();
-        assert!(matches!(error, Error::Io { action: "write", .. }), "{error}");
+        assert!(matches!(&error, Error::Write(error) if error.path == path), "{error}");
     }
 }

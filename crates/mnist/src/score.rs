@@ -2,6 +2,7 @@
 
 use burn::tensor::Tensor;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::batch;
 use crate::{Dataset, Error, Network};
@@ -10,7 +11,7 @@ use crate::{Dataset, Error, Network};
 const BATCH: usize = 125;
 
 /// How well a network does on a set of images.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Score {
     /// Mean cross-entropy of the softmax of the logits, in nats.
     pub loss: f64,
@@ -38,7 +39,7 @@ pub fn evaluate(network: &Network, dataset: &Dataset) -> Result<Score, Error> {
 }
 
 /// A score in the making.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(crate) struct Tally {
     loss: f64,
     hits: usize,

@@ -1,9 +1,9 @@
 use std::time::Instant;
 
 use anyhow::Result;
-use burnlite_mnist::{Backend, Digits, TrainingOptions};
+use burnlite_mnist::Digits;
 
-use super::{convert, evaluate, export, report, train};
+use super::{TrainOptions, convert, evaluate, export, report, train};
 use crate::files::Folder;
 use crate::screen::{Screen, seconds};
 use crate::summary::Summary;
@@ -14,13 +14,12 @@ use crate::summary::Summary;
 /// The stages'.
 pub fn tutorial(
     digits: &Digits,
-    options: &TrainingOptions,
-    backend: Backend,
+    options: &TrainOptions,
     folder: &Folder,
     screen: &Screen,
     start: Instant,
 ) -> Result<()> {
-    let training = train(digits, options, backend, folder, screen)?;
+    let training = train(digits, options, folder, screen)?;
     export(folder, screen)?;
     convert(digits, folder, screen)?;
     let models = evaluate(digits, folder, screen)?;

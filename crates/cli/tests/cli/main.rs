@@ -4,6 +4,8 @@ mod bench;
 mod command;
 mod compare;
 mod completions;
+#[cfg(unix)]
+mod faults;
 mod firmware;
 mod inspect;
 mod quantize;

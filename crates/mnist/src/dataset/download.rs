@@ -5,6 +5,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use burnlite_files::FolderLock;
 use ureq::http::{Response, StatusCode, header};
 use ureq::{Agent, Body};
 
@@ -44,7 +45,7 @@ pub enum Progress<'a> {
 ///
 /// # Errors
 ///
-/// [`Error::Unavailable`] when no mirror serves a file, [`Error::Io`] when the folder cannot be written.
+/// [`Error::Unavailable`] when no mirror serves a file, [`Error::Io`] or [`Error::Write`] when the folder cannot be written.
 pub(super) fn complete(
     folder: &Path,
     manifest: &Manifest,
@@ -62,22 +63,12 @@ pub(super) fn complete(
 }
 
 /// Keeps other processes from downloading into `folder` until it is dropped.
-fn lock(folder: &Path, progress: &mut dyn FnMut(Progress<'_>)) -> Result<fs::File, Error> {
-    let path = folder.join(".lock");
-    let file = fs::File::create(&path).map_err(Error::io("create", &path))?;
-    let locked = match file.try_lock() {
-        Err(fs::TryLockError::WouldBlock) => {
-            progress(Progress::Waiting { folder });
-            file.lock()
-        }
-        Err(fs::TryLockError::Error(error)) => Err(error),
-        Ok(()) => Ok(()),
-    };
-    match locked {
-        // Some network file systems know no locks. The checksum still guards the result.
-        Err(error) if error.kind() != io::ErrorKind::Unsupported => Err(Error::io("lock", path)(error)),
-        _ => Ok(file),
+fn lock(folder: &Path, progress: &mut dyn FnMut(Progress<'_>)) -> Result<FolderLock, Error> {
+    if let Some(lock) = FolderLock::try_new(folder)? {
+        return Ok(lock);
     }
+    progress(Progress::Waiting { folder });
+    Ok(FolderLock::wait(folder)?)
 }
 
 fn agent() -> Agent {
@@ -107,7 +98,7 @@ fn fetch(
             Transfer { agent, url: &url, file, part: folder.join(format!("{}.gz.part", file.name())) };
         match transfer.run(manifest, progress) {
             Ok(()) => {
-                fs::rename(&transfer.part, &gzip).map_err(Error::io("write", gzip))?;
+                fs::rename(&transfer.part, &gzip).map_err(Error::write(gzip))?;
                 // A broken raw file would be preferred to the good one.
                 return remove(&raw);
             }
@@ -212,7 +203,7 @@ impl Transfer<'_> {
         start: u64,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<(), Failure> {
-        let write = || Error::io("write", &self.part);
+        let write = || Error::write(&self.part);
         let mut options = OpenOptions::new();
         let options =
             if start == 0 { options.write(true).create(true).truncate(true) } else { options.append(true) };
@@ -254,6 +245,8 @@ fn longest(file: File) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::process::{Command, Stdio};
+
     use super::super::fixture::{self, Answer, Server};
     use super::*;
 
@@ -335,6 +328,44 @@ mod tests {
         fetch_from(folder.path(), &[&server.url]).unwrap();
         assert_complete(folder.path());
         assert_eq!(server.starts(), [Some(50)]);
+    }
+
+    /// What is killed below: this program, as a process that runs this test alone.
+    #[test]
+    fn a_download_in_a_process_of_its_own() {
+        let named = |name| std::env::var(name).ok();
+        if let (Some(folder), Some(mirror)) = (named("BURNLITE_TEST_FOLDER"), named("BURNLITE_TEST_MIRROR")) {
+            fetch_from(folder.as_ref(), &[&mirror]).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_killed_download_is_resumed_where_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let part = folder.path().join(PART);
+        for sent in [1, 30, 50] {
+            let stalled = Server::start(move |_, _| (Answer::Stall(sent), body()));
+            let mut child = Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "dataset::download::tests::a_download_in_a_process_of_its_own"])
+                .env("BURNLITE_TEST_FOLDER", folder.path())
+                .env("BURNLITE_TEST_MIRROR", &stalled.url)
+                .stdout(Stdio::null())
+                .spawn()
+                .unwrap();
+            while !fs::read(&part).is_ok_and(|part| part == body()[..sent]) {
+                assert_eq!(child.try_wait().unwrap(), None, "the server never sends the rest");
+                std::thread::yield_now();
+            }
+            child.kill().unwrap();
+            child.wait().unwrap();
+            assert!(!folder.path().join(GZIP).exists());
+
+            let server = server(vec![Answer::Range]);
+            fetch_from(folder.path(), &[&server.url]).unwrap();
+            assert_complete(folder.path());
+            assert_eq!(server.starts(), [Some(sent)]);
+            fs::remove_file(folder.path().join(GZIP)).unwrap();
+        }
     }
 
     #[test]

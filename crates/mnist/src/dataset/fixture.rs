@@ -63,6 +63,8 @@ pub(super) enum Answer {
     Range,
     /// The range that was asked, announced in full and broken off after so many bytes.
     Break(usize),
+    /// The range that was asked, announced in full; after so many bytes nothing more comes, for ever.
+    Stall(usize),
     /// Only a status.
     Status(&'static str),
 }
@@ -93,7 +95,11 @@ impl Server {
                 let request = read_request(&stream);
                 log.lock().unwrap().push(request.clone());
                 let (answer, body) = answer(index, &request);
+                let stalls = matches!(answer, Answer::Stall(_));
                 reply(&mut stream, &request, answer, &body);
+                if stalls {
+                    std::mem::forget(stream);
+                }
             }
         });
         Self { url, requests }
@@ -134,11 +140,13 @@ fn reply(stream: &mut TcpStream, request: &Request, answer: Answer, body: &[u8])
     let (status, rest, sent) = match answer {
         Answer::Whole => ("200 OK", body, body.len()),
         Answer::Status(status) => (status, &[][..], 0),
-        Answer::Range | Answer::Break(_) if start >= body.len() => ("416 Range Not Satisfiable", &[][..], 0),
+        Answer::Range | Answer::Break(_) | Answer::Stall(_) if start >= body.len() => {
+            ("416 Range Not Satisfiable", &[][..], 0)
+        }
         Answer::Range if start == 0 => ("200 OK", body, body.len()),
-        Answer::Break(sent) if start == 0 => ("200 OK", body, sent),
+        Answer::Break(sent) | Answer::Stall(sent) if start == 0 => ("200 OK", body, sent),
         Answer::Range => ("206 Partial Content", &body[start..], body.len() - start),
-        Answer::Break(sent) => ("206 Partial Content", &body[start..], sent),
+        Answer::Break(sent) | Answer::Stall(sent) => ("206 Partial Content", &body[start..], sent),
     };
     let mut head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n", rest.len());
     if status.starts_with("206") {

@@ -73,7 +73,7 @@ impl FromStr for Require {
 /// # Errors
 ///
 /// What is wrong with the named folder: [`Error::MissingFolder`], [`Error::MissingFile`], [`Error::BadFile`].
-/// With [`Require::Mnist`], why it cannot be downloaded: [`Error::Unavailable`]. [`Error::Io`] and
+/// With [`Require::Mnist`], why it cannot be downloaded: [`Error::Unavailable`]. [`Error::Io`], [`Error::Write`] and
 /// [`Error::TemporaryFolder`] for the file system.
 ///
 /// # Example

@@ -26,7 +26,7 @@ pub(super) fn read(folder: &Path, manifest: &Manifest) -> Result<(Dataset, Datas
         .map_err(Error::io("create a folder in", std::env::temp_dir()))?;
     for file in File::ALL {
         let path = unpacked.path().join(file.name());
-        fs::write(&path, read_file(folder, file, manifest)?).map_err(Error::io("write", path))?;
+        fs::write(&path, read_file(folder, file, manifest)?).map_err(Error::write(path))?;
     }
     parse(unpacked.path())
 }
@@ -120,7 +120,7 @@ fn verify_header(bytes: &[u8], file: File) -> Result<(), Flaw> {
     }
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
