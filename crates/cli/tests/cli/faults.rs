@@ -1,5 +1,7 @@
 //! The command killed, without room, and beside itself: files are those of the earlier or of the later run.
 
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail with it")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;

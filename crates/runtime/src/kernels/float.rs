@@ -52,6 +52,7 @@ impl<const WIDTH: usize> Panels for FloatLayer<WIDTH> {
     type Cell = f32;
     type Sum = f32;
     const STEP: usize = if WIDTH == PANEL { PANEL } else { 0 };
+    const IS_SHARED: bool = Self::STEP == 0;
 
     fn channels(&self) -> usize {
         self.channels

@@ -19,6 +19,8 @@ pub(crate) struct Packed {
 pub(crate) trait IntegerPanels: core::fmt::Debug + Send + Sync + 'static {
     /// Elements from what a panel reads to what the next one reads.
     const STEP: usize;
+    /// As [`Panels::IS_SHARED`].
+    const IS_SHARED: bool = false;
 
     fn packed(&self) -> &Packed;
     fn packed_mut(&mut self) -> &mut Packed;
@@ -38,6 +40,7 @@ impl<K: IntegerPanels> Panels for K {
     type Cell = i16;
     type Sum = i32;
     const STEP: usize = K::STEP;
+    const IS_SHARED: bool = K::IS_SHARED;
 
     fn channels(&self) -> usize {
         self.packed().weights.channels

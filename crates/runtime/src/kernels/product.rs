@@ -33,6 +33,7 @@ impl Product {
 
 impl IntegerPanels for Product {
     const STEP: usize = 0;
+    const IS_SHARED: bool = true;
 
     #[inline(always)]
     fn packed(&self) -> &Packed {

@@ -27,6 +27,8 @@ pub(crate) trait Panels {
     type Sum: Sum;
     /// Elements from what a panel reads to what the next one reads.
     const STEP: usize;
+    /// Whether several panels together are faster than one by one.
+    const IS_SHARED: bool = false;
 
     fn channels(&self) -> usize;
     /// Whether the largest sum of a channel always gives its largest output.
@@ -143,7 +145,7 @@ impl Sweep {
             Tile { vectors, layer, panel, image, channels: start..end }
         });
         match &self.pooling {
-            None if self.windows == (1, 1) => self.only(tiles, outputs),
+            None if K::IS_SHARED && self.windows == (1, 1) => self.only(tiles, outputs),
             None => self.each(vectors, tiles, outputs),
             // A loop, not `for_each`: its closure would be compiled without the vectors' instructions.
             Some(pooling) => {
