@@ -1,6 +1,6 @@
 //! Files that are whole or not there, and folders that belong to one process at a time.
 //!
-//! [`write`] puts a file beside its place and renames it when it is whole. Whoever is killed, or finds the disk full, leaves the
+//! [`write()`] puts a file beside its place and renames it when it is whole. Whoever is killed, or finds the disk full, leaves the
 //! earlier file, or none, and perhaps a hidden one whose name ends in `.burnlite-part`. Nothing reads that, and the next process
 //! that [locks](FolderLock) the folder removes it.
 //!
